@@ -1,0 +1,26 @@
+"""A question: one claim and how it is to be answered. What the API, sessions and batch jobs hand to the verifier."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from data.claims import Claim
+
+#: Level at which prediction sets are built when the caller names none: 90 % coverage.
+DEFAULT_ALPHA = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A valid claim with the frameworks to ask and their weights.
+
+    ``frameworks`` are known names, each once, in the order asked for. ``weights`` has an entry (>= 0) for each when the
+    caller gave weights and is empty otherwise (then the learned ones are used). ``as_of`` is a ledger position;
+    ``None`` means now. ``alpha`` in (0, 1) is the level of the prediction set.
+    """
+
+    claim: Claim
+    frameworks: tuple[str, ...]
+    weights: dict[str, float] = field(default_factory=dict)
+    alpha: float = DEFAULT_ALPHA
+    as_of: int | None = None
