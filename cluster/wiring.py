@@ -1,0 +1,166 @@
+"""The one place that knows which implementation stands behind which port.
+
+Each function opens one group of objects from settings. Actors open what they own, replicas open links to actors
+(:func:`remote_parts`), tests and the in-process service open everything here (:func:`local_parts`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cluster.head import PROJECT_ROOT, home_of
+from cluster.remote import RemoteModels, RemoteReader, RemoteVectors
+from configs.schema import Settings
+from data.clock import SystemClock
+from data.codec import ENTRIES
+from data.keeper import Keeper
+from data.ledger import Entry, Ledger
+from data.lookup import LocalReader
+from data.models.artifacts import read_manifest
+from data.models.conformal import conformal_from
+from data.parts import Parts
+from data.ports import Embedder, KeyValueStore, Scorer, StanceModel, TextAnalyser
+from data.views.vectors import PassageVectors
+
+#: Trained models shipped with the software.
+SHIPPED_MODELS = PROJECT_ROOT / "models"
+AGGREGATOR, STANCE, CHECKWORTHINESS = "aggregator", "stance", "checkworthiness"
+#: Embeddings and analyses kept in memory by the models actor: 100,000 vectors are 150 MB.
+REMEMBERED_VECTORS = 50_000
+
+
+@dataclass(frozen=True, slots=True)
+class Models:
+    """What the models actor holds."""
+
+    analyser: TextAnalyser
+    embedder: Any
+    stance: StanceModel
+    scorer: Scorer
+
+
+def open_store(settings: Settings) -> KeyValueStore:
+    """Return the store of caches, sessions and limits."""
+    if settings.cache.backend == "redis":
+        from data.stores.redis import RedisStore
+
+        return RedisStore(str(settings.cache.url))
+    from data.stores.lmdb import LmdbStore
+
+    return LmdbStore(home_of(settings) / "cache", max_mb=settings.cache.max_mb, clock=SystemClock())
+
+
+def open_models(settings: Settings) -> Models:
+    """Return every model, loaded.
+
+    Raises:
+        ModelUnavailableError: the embedder has not been built, or a shipped model is missing.
+        CorruptDataError: a file does not match its checksum.
+    """
+    from data.models.boosters import BoosterScorer
+    from data.models.embedding import CachedEmbedder, OnnxEmbedder
+    from data.models.stance import FeatureStance
+    from data.text.analyser import SpacyAnalyser
+
+    pipeline = settings.models.spacy_pipeline
+    analyser = SpacyAnalyser(None if pipeline == "blank" else pipeline)
+    onnx = OnnxEmbedder(embedder_folder(settings), threads=settings.models.threads)
+    embedder = CachedEmbedder(onnx, open_store(settings), REMEMBERED_VECTORS)
+    stance = FeatureStance(analyser, embedder, SHIPPED_MODELS / STANCE)
+    scorer = BoosterScorer(
+        [SHIPPED_MODELS / AGGREGATOR, SHIPPED_MODELS / CHECKWORTHINESS],
+        onnx.identity,
+        other_identities={STANCE: stance.identity, "pipeline": pipeline},
+    )
+    return Models(analyser, embedder, stance, scorer)
+
+
+def open_keeper(settings: Settings) -> Keeper:
+    """Return the keeper over this home, its vector index being the index actor."""
+    return Keeper(home_of(settings), SystemClock(), RemoteSink(RemoteVectors()))
+
+
+def open_passage_vectors(settings: Settings, embedder: Embedder | None = None) -> PassageVectors:
+    """Return the passage index of this home, caught up with the ledger."""
+    index = PassageVectors(home_of(settings), embedder or RemoteModels())
+    path = home_of(settings) / "ledger" / "ledger.sqlite"
+    if path.exists():
+        ledger = Ledger(path, SystemClock())
+        try:
+            follow(ledger, index)
+        finally:
+            ledger.close()
+    return index
+
+
+def follow(ledger: Ledger, index: PassageVectors) -> None:
+    """Bring an index up to the ledger's head."""
+    while entries := ledger.read(index.applied_seq(), 1_000):
+        index.apply(entries)
+
+
+class RemoteSink:
+    """The keeper's ``VectorSink`` over the index actor."""
+
+    def __init__(self, vectors: RemoteVectors) -> None:
+        self._vectors = vectors
+
+    def apply(self, entries: Sequence[Entry]) -> None:
+        """Bring the index up to these entries."""
+        self._vectors.apply(ENTRIES.encode(list(entries)))
+
+    def applied_seq(self) -> int:
+        """Return the ledger position the index has reached."""
+        return self._vectors.applied_seq()
+
+
+def remote_parts(settings: Settings) -> Parts:
+    """Return the parts as links to the shared actors of this cluster."""
+    models = RemoteModels()
+    return Parts(
+        reader=RemoteReader(),
+        vectors=RemoteVectors(),
+        analyser=models,
+        embedder=models,
+        stance=models,
+        scorer=models,
+        store=open_store(settings),
+        clock=SystemClock(),
+        prediction_set=open_conformal().prediction_set,
+    )
+
+
+@contextmanager
+def local_parts(settings: Settings) -> Iterator[Parts]:
+    """Open everything in this process, for as long as the block lasts; no cluster is needed."""
+    models = open_models(settings)
+    index = open_passage_vectors(settings, models.embedder)
+    keeper = Keeper(home_of(settings), SystemClock(), index)
+    try:
+        yield Parts(
+            reader=LocalReader(keeper),
+            vectors=index,
+            analyser=models.analyser,
+            embedder=models.embedder,
+            stance=models.stance,
+            scorer=models.scorer,
+            store=open_store(settings),
+            clock=SystemClock(),
+            prediction_set=open_conformal().prediction_set,
+        )
+    finally:
+        keeper.close()
+
+
+def open_conformal() -> Any:
+    """Return the conformal thresholds shipped with the aggregator."""
+    return conformal_from(read_manifest(SHIPPED_MODELS / AGGREGATOR)["record"]["conformal"])
+
+
+def embedder_folder(settings: Settings) -> Path:
+    """Return where the embedder is built."""
+    return home_of(settings) / "models" / "embedder"

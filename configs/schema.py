@@ -1,0 +1,156 @@
+"""Every setting there is: its type, unit, bounds and default. Values per environment stand in the YAML files beside.
+
+Read by ``configs.load`` only; everything else receives a finished, frozen :class:`Settings`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct, field
+
+Port = Annotated[int, Meta(ge=0, le=65535)]
+Count = Annotated[int, Meta(ge=1)]
+Seconds = Annotated[float, Meta(gt=0.0)]
+Share = Annotated[float, Meta(ge=0.0, le=1.0)]
+
+#: The addresses on which only this machine can reach a server.
+LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+class Part(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A section of the settings: frozen, and a key it does not know is an error."""
+
+
+class HttpSettings(Part, frozen=True):
+    """Where the API listens. Port 0 picks a free one."""
+
+    host: str = "127.0.0.1"
+    port: Port = 8000
+    max_body_bytes: Annotated[int, Meta(ge=1024)] = 2 * 1024 * 1024
+    request_timeout_s: Seconds = 30.0
+    haproxy: bool = True
+
+
+class RaySettings(Part, frozen=True):
+    """The Ray head that ``kite`` starts. Port 0 picks a free one; ``num_cpus`` ``None`` takes all."""
+
+    gcs_port: Port = 6399
+    dashboard_port: Port = 8265
+    num_cpus: Count | None = None
+    object_store_mb: Annotated[int, Meta(ge=80)] = 512
+
+
+class ReplicaSettings(Part, frozen=True):
+    """Autoscaling of one deployment."""
+
+    min_replicas: Count = 1
+    max_replicas: Count = 4
+    target_ongoing_requests: Annotated[float, Meta(gt=0.0)] = 2.0
+    max_ongoing_requests: Count = 8
+
+    def __post_init__(self) -> None:
+        """Refuse a range that no number satisfies."""
+        if self.max_replicas < self.min_replicas:
+            msg = f"max_replicas ({self.max_replicas}) is below min_replicas ({self.min_replicas})"
+            raise ValueError(msg)
+
+
+class ServingSettings(Part, frozen=True):
+    """How claims are batched and how long each part may take."""
+
+    max_batch_claims: Count = 64
+    max_batches_in_flight: Count = 2
+    max_waiting_claims: Count = 4096
+    framework_timeout_s: Seconds = 10.0
+    breaker_failures: Count = 5
+    breaker_reset_s: Seconds = 5.0
+    gateway: ReplicaSettings = field(
+        default_factory=lambda: ReplicaSettings(
+            max_replicas=2, target_ongoing_requests=64.0, max_ongoing_requests=1024
+        )
+    )
+    framework: ReplicaSettings = field(default_factory=ReplicaSettings)
+
+
+class RetrievalSettings(Part, frozen=True):
+    """How much evidence is gathered for a claim."""
+
+    passages: Count = 8
+    candidates: Count = 32
+    facts: Count = 4
+    statements: Count = 4
+    rrf_k: Count = 60
+    min_dense: Share = 0.3
+
+
+class VerdictSettings(Part, frozen=True):
+    """When a verdict is withheld; see ``deployments.fusion`` for what the numbers mean."""
+
+    abstain_below: Share = 0.45
+    cache_entries: Count = 20_000
+    cache_ttl_s: Seconds = 3600.0
+    record: bool = True
+
+
+class ModelSettings(Part, frozen=True):
+    """Which text pipeline and how many threads the models actor uses. ``blank`` needs no installed model."""
+
+    spacy_pipeline: str = "blank"
+    threads: Count = 2
+
+
+class CacheSettings(Part, frozen=True):
+    """Where small shared state lives: ``lmdb`` on this machine, or ``redis`` at ``url``."""
+
+    backend: Literal["lmdb", "redis"] = "lmdb"
+    url: str | None = None
+    max_mb: Annotated[int, Meta(ge=16)] = 1024
+
+    def __post_init__(self) -> None:
+        """Refuse Redis without an address."""
+        if self.backend == "redis" and not self.url:
+            msg = "cache.backend is redis but cache.url is not set"
+            raise ValueError(msg)
+
+
+class SessionSettings(Part, frozen=True):
+    """Bounds on reinforcement-learning sessions."""
+
+    ttl_s: Seconds = 24 * 3600.0
+    max_per_tenant: Count = 10_000
+
+
+class LogSettings(Part, frozen=True):
+    """What is logged. Claims are never logged above DEBUG."""
+
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    format: Literal["json", "text"] = "json"
+
+
+class Settings(Part, frozen=True):
+    """All settings of one installation."""
+
+    home: str = "~/.local/share/kite"
+    http: HttpSettings = field(default_factory=HttpSettings)
+    ray: RaySettings = field(default_factory=RaySettings)
+    serving: ServingSettings = field(default_factory=ServingSettings)
+    retrieval: RetrievalSettings = field(default_factory=RetrievalSettings)
+    verdicts: VerdictSettings = field(default_factory=VerdictSettings)
+    models: ModelSettings = field(default_factory=ModelSettings)
+    cache: CacheSettings = field(default_factory=CacheSettings)
+    sessions: SessionSettings = field(default_factory=SessionSettings)
+    log: LogSettings = field(default_factory=LogSettings)
+    #: Weight of each framework in ``reward`` and fusion when a request names none; 1 where not listed.
+    framework_weights: dict[str, Annotated[float, Meta(ge=0.0)]] = field(default_factory=dict)
+    #: Settings of single frameworks by name; each framework's own ``Config`` checks the keys.
+    frameworks: dict[str, dict[str, float | int | str | bool]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuse to open to other machines while no credential is asked for."""
+        if self.http.host not in LOOPBACK_HOSTS:
+            msg = (
+                f"http.host is {self.http.host}: without authentication the service opens on loopback only "
+                "(127.0.0.1); put an authenticating proxy in front of it"
+            )
+            raise ValueError(msg)

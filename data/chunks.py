@@ -1,0 +1,115 @@
+"""Cutting a file of rows into chunks that can be read apart, and reading one chunk.
+
+Used by imports, so that a file of any size is read in parallel and never as a whole: line files (JSONL, N-Quads) by byte
+ranges, Parquet by row groups, CSV as one stream (a quoted field may hold line breaks).
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from data.errors import InvalidValueError
+from data.rows import BadRow
+
+#: File types by ending.
+FORMATS = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".parquet": "parquet", ".nq": "nquads"}
+#: Bytes of one chunk of a line file.
+CHUNK_BYTES = 4 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A part of a file: bytes ``[start, end)`` of a line file, or row group ``start`` of a Parquet file."""
+
+    path: str
+    form: str
+    start: int
+    end: int
+
+
+def cut(path: Path, *, chunk_bytes: int = CHUNK_BYTES) -> list[Chunk]:
+    """Return the chunks of a file, in order; together they hold every row once.
+
+    Raises:
+        InvalidValueError: there is no such file, or its type is not known.
+    """
+    form = FORMATS.get(path.suffix.lower())
+    if form is None:
+        raise InvalidValueError(
+            f"{path.name}: the file type {path.suffix!r} is not one of {', '.join(FORMATS)}."
+        )
+    if not path.is_file():
+        raise InvalidValueError(f"{path}: there is no such file.")
+    size = path.stat().st_size
+    if form == "csv":
+        return [Chunk(str(path), form, 0, size)]
+    if form == "parquet":
+        return [Chunk(str(path), form, group, group + 1) for group in range(_row_groups(path))]
+    return [
+        Chunk(str(path), form, start, min(start + chunk_bytes, size)) for start in range(0, size, chunk_bytes)
+    ]
+
+
+def rows_of(chunk: Chunk) -> Iterator[dict[str, Any] | BadRow]:
+    """Yield the rows of a chunk, in order; a row that cannot be read is yielded as :class:`BadRow`."""
+    if chunk.form == "jsonl":
+        return (_from_json(line) for line in lines_of(chunk) if line.strip())
+    if chunk.form == "parquet":
+        return _from_parquet(chunk)
+    return _from_csv(chunk)
+
+
+def lines_of(chunk: Chunk) -> Iterator[bytes]:
+    """Yield the lines that begin in a byte range, without their line ends."""
+    with Path(chunk.path).open("rb") as file:
+        if chunk.start:
+            file.seek(chunk.start - 1)
+            file.readline()  # the line that began before this chunk is its neighbour's
+        while file.tell() < chunk.end:
+            line = file.readline()
+            if not line:
+                return
+            yield line.rstrip(b"\r\n")
+
+
+def _from_json(line: bytes) -> dict[str, Any] | BadRow:
+    try:
+        row = msgspec.json.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError) as exc:
+        return BadRow(line.decode("utf-8", "replace"), f"The line is not JSON: {exc}.")
+    if not isinstance(row, dict):
+        return BadRow(line.decode("utf-8", "replace"), "The line is not a JSON object.")
+    return row
+
+
+def _from_parquet(chunk: Chunk) -> Iterator[dict[str, Any] | BadRow]:
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(chunk.path) as file:
+        yield from file.read_row_group(chunk.start).to_pylist()
+
+
+def _from_csv(chunk: Chunk) -> Iterator[dict[str, Any] | BadRow]:
+    with Path(chunk.path).open(encoding="utf-8-sig", errors="replace", newline="") as file:
+        for row in csv.DictReader(file):
+            if None in row or None in row.values():
+                yield BadRow(str(dict(row)), "The row does not have as many fields as the header.")
+            else:
+                yield dict(row)
+
+
+def _row_groups(path: Path) -> int:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(path) as file:
+            return int(file.num_row_groups)
+    except pa.ArrowException as exc:
+        raise InvalidValueError(f"{path.name}: is not a Parquet file ({exc}).") from exc

@@ -1,0 +1,123 @@
+"""What comparing needs of an analysed text, worked out once: content lemmas by sentence, and how numbers may be read.
+
+Called by ``data.text.comparison``; a claim meets many passages and a passage many claims, so profiles are kept by text.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from data.analysis import Analysis, Span
+
+#: Profiles kept; the oldest half goes when it is full. About 8 KB each.
+_MAX_KEPT = 4_096
+_STEM = 5
+
+
+@dataclass(frozen=True, slots=True)
+class SentenceProfile:
+    """One sentence: its content lemmas in order, as a set, and as neighbours; ``first`` and ``end`` are token indices."""
+
+    span: Span
+    lemmas: tuple[str, ...]
+    lemma_set: frozenset[str]
+    first: int
+    end: int
+
+
+class Profile:
+    """A text and its analysis, with what was derived from them. Immutable after first use; shared between threads."""
+
+    def __init__(self, text: str, analysis: Analysis) -> None:
+        self.text = text
+        self.analysis = analysis
+        self.sentences = _sentences(analysis)
+        self.lemmas = tuple(lemma for sentence in self.sentences for lemma in sentence.lemmas)
+        self.lemma_set = frozenset(self.lemmas)
+
+    @cached_property
+    def stems(self) -> frozenset[str]:
+        """First letters of every content lemma."""
+        return frozenset(lemma[:_STEM] for lemma in self.lemma_set)
+
+    @cached_property
+    def weights(self) -> dict[str, float]:
+        """Weight of each content lemma: long words, numbers and names say more than short common ones."""
+        weights = dict.fromkeys(self.lemmas, 0.0)
+        for token in self.analysis.tokens:
+            if token.lemma in weights:
+                special = token.text[0].isupper() or token.text[0].isdigit()
+                weights[token.lemma] = max(
+                    weights[token.lemma], 0.5 + min(len(token.lemma), 10) / 10 + special
+                )
+        return {_key(lemma): weight for lemma, weight in weights.items()}
+
+    @cached_property
+    def positions(self) -> dict[str, int]:
+        """For each content lemma, the bits of its places in ``lemmas``."""
+        bits: dict[str, int] = {}
+        for place, lemma in enumerate(self.lemmas):
+            bits[lemma] = bits.get(lemma, 0) | 1 << place
+        return bits
+
+    @cached_property
+    def all_lemmas(self) -> frozenset[str]:
+        """Every lemma, grammar words included."""
+        return frozenset(token.lemma for token in self.analysis.tokens)
+
+    @cached_property
+    def spans_of(self) -> dict[str, Span]:
+        """Where each lemma stands first."""
+        spans: dict[str, Span] = {}
+        for token in self.analysis.tokens:
+            spans.setdefault(token.lemma, token.span)
+        return spans
+
+    def around(self, span: Span, reach: int) -> frozenset[str]:
+        """Return the content lemmas within ``reach`` tokens of ``span``, without those inside it."""
+        tokens = self.analysis.tokens
+        first = next((i for i, token in enumerate(tokens) if token.span.end > span.start), len(tokens))
+        end = next((i for i in range(first, len(tokens)) if tokens[i].span.start >= span.end), len(tokens))
+        near = (*tokens[max(0, first - reach) : first], *tokens[end : end + reach])
+        return frozenset(token.lemma for token in near if not token.is_stop and token.text[0].isalpha())
+
+    @cached_property
+    def number_contexts(self) -> tuple[frozenset[str], ...]:
+        """Content lemmas beside each quantity, in the order of ``analysis.quantities``."""
+        return tuple(self.around(quantity.span, 6) for quantity in self.analysis.quantities)
+
+
+_kept: dict[str, Profile] = {}
+
+
+def profile_of(text: str, analysis: Analysis) -> Profile:
+    """Return the profile of a text, from the cache when this very analysis has been seen."""
+    kept = _kept.get(text)
+    if kept is not None and kept.analysis is analysis:
+        return kept
+    made = Profile(text, analysis)
+    if len(_kept) >= _MAX_KEPT:
+        for old in list(_kept)[: _MAX_KEPT // 2]:
+            _kept.pop(old, None)
+    _kept[text] = made
+    return made
+
+
+def _key(lemma: str) -> str:
+    return lemma.replace(",", "") if lemma[0].isdigit() else lemma
+
+
+def _sentences(analysis: Analysis) -> tuple[SentenceProfile, ...]:
+    found: list[SentenceProfile] = []
+    tokens = analysis.tokens
+    at = 0
+    for span in analysis.sentences:
+        first = at
+        while at < len(tokens) and tokens[at].span.start < span.end:
+            at += 1
+        lemmas = tuple(
+            _key(token.lemma) for token in tokens[first:at] if not token.is_stop and token.text[0].isalnum()
+        )
+        found.append(SentenceProfile(span, lemmas, frozenset(lemmas), first, at))
+    return tuple(found)

@@ -1,0 +1,121 @@
+"""The history view: verdicts as they were answered, and what people said of them. SQLite.
+
+Built by the keeper from the ledger. Verdicts belong to one tenant and are never shared.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+
+from data import changes
+from data.claims import TenantId
+from data.knowledge import PastVerdict
+from data.ledger import Entry
+from data.ports import HistoryQuery
+from data.views.view import SqliteView
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS verdicts(
+    seq INTEGER PRIMARY KEY, tenant TEXT NOT NULL, id TEXT NOT NULL, ts TEXT NOT NULL, claim TEXT NOT NULL,
+    fingerprint TEXT NOT NULL, label TEXT NOT NULL, probability REAL NOT NULL, document BLOB NOT NULL) STRICT;
+CREATE UNIQUE INDEX IF NOT EXISTS verdicts_id ON verdicts(tenant, id);
+CREATE INDEX IF NOT EXISTS verdicts_fingerprint ON verdicts(tenant, fingerprint, seq);
+CREATE TABLE IF NOT EXISTS feedback(
+    seq INTEGER PRIMARY KEY, tenant TEXT NOT NULL, verdict_id TEXT NOT NULL, ts TEXT NOT NULL,
+    actor TEXT NOT NULL, label TEXT NOT NULL, note TEXT NOT NULL) STRICT;
+CREATE INDEX IF NOT EXISTS feedback_verdict ON feedback(tenant, verdict_id, seq);
+"""
+#: The verdict's row with the last feedback on it before :at.
+_PAST = """
+SELECT v.id, v.claim, v.label, v.probability, v.seq, v.ts, 1.0,
+    (SELECT f.label FROM feedback f WHERE f.tenant = v.tenant AND f.verdict_id = v.id AND f.seq < :at
+     ORDER BY f.seq DESC LIMIT 1)
+FROM verdicts v WHERE v.tenant = :tenant AND v.seq < :at AND
+"""
+
+
+class HistoryView(SqliteView):
+    """Verdicts and feedback of all tenants in one SQLite file.
+
+    Raises:
+        CorruptDataError: the file is damaged; move it away and build the view again from the ledger.
+    """
+
+    name = "history"
+    kinds = frozenset({"verdict.put", "feedback.put"})
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, _SCHEMA)
+
+    def past_verdicts(self, queries: Sequence[HistoryQuery]) -> list[list[PastVerdict]]:
+        """Return the tenant's verdicts on the same claim written before ``as_of``, oldest first."""
+        with self._database.reading() as connection:
+            return [
+                _past(
+                    connection,
+                    "v.fingerprint = :key ORDER BY v.seq",
+                    query.tenant,
+                    query.as_of,
+                    query.fingerprint,
+                )
+                for query in queries
+            ]
+
+    def verdict(self, tenant: TenantId, verdict_id: str) -> bytes | None:
+        """Return the stored verdict document (JSON) byte for byte, or ``None``."""
+        with self._database.reading() as connection:
+            row = connection.execute(
+                "SELECT document FROM verdicts WHERE tenant = ? AND id = ?", (tenant, verdict_id)
+            ).fetchone()
+        return row[0] if row else None
+
+    def verdicts(self, tenant: TenantId, *, before_seq: int, limit: int) -> list[PastVerdict]:
+        """Return a tenant's verdicts before a position, newest first: a page of its history."""
+        with self._database.reading() as connection:
+            return _past(connection, "1 ORDER BY v.seq DESC LIMIT :key", tenant, before_seq, limit)
+
+    def feedback(self, tenant: TenantId, verdict_id: str) -> list[changes.Feedback]:
+        """Return everything said of a verdict, oldest first."""
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                "SELECT verdict_id, label, note FROM feedback "
+                "WHERE tenant = ? AND verdict_id = ? ORDER BY seq",
+                (tenant, verdict_id),
+            ).fetchall()
+        return [changes.Feedback(*row) for row in rows]
+
+    def counts(self) -> dict[str, int]:
+        """Return how many verdicts and words of feedback there are, all tenants together."""
+        with self._database.reading() as connection:
+            (verdicts,) = connection.execute("SELECT count(*) FROM verdicts").fetchone()
+            (feedback,) = connection.execute("SELECT count(*) FROM feedback").fetchone()
+        return {"verdicts": verdicts, "feedback": feedback}
+
+    def _take(self, connection: sqlite3.Connection, entries: Sequence[Entry]) -> None:
+        for entry in entries:
+            if entry.kind == "verdict.put":
+                kept = changes.read_verdict(entry.payload)
+                words = (kept.claim, kept.fingerprint, kept.label, kept.probability, kept.document)
+                row = (entry.seq, entry.tenant, kept.id, entry.ts, *words)
+                connection.execute("INSERT INTO verdicts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+            else:
+                said = changes.read_feedback(entry.payload)
+                feedback = (
+                    entry.seq,
+                    entry.tenant,
+                    said.verdict_id,
+                    entry.ts,
+                    entry.actor,
+                    said.label,
+                    said.note,
+                )
+                connection.execute("INSERT INTO feedback VALUES (?, ?, ?, ?, ?, ?, ?)", feedback)
+
+
+def _past(
+    connection: sqlite3.Connection, condition: str, tenant: TenantId, before_seq: int, key: str | int
+) -> list[PastVerdict]:
+    values = {"tenant": tenant, "at": before_seq, "key": key}
+    return [PastVerdict(*row) for row in connection.execute(_PAST + condition, values)]

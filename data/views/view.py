@@ -1,0 +1,108 @@
+"""What a view is: a store derived from the ledger, and the part of it that the SQLite views share.
+
+Used by the keeper and by followers. Invariant: a view's ``applied_seq`` is stored in the same transaction
+as the rows it stands for, so a crash leaves a view behind the ledger but never beside it.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+from data.ledger import Entry
+from data.sqlite import Database
+
+#: ``removed_seq`` of rows that are still there.
+LIVE = 2**62
+#: How many entries of no interest pass before the position is stored: bounds the replay after a crash.
+IDLE_LIMIT = 10_000
+
+_META = "CREATE TABLE IF NOT EXISTS meta(key TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
+
+
+class View(Protocol):
+    """A store that the ledger can always rebuild. Reads from any thread; ``apply`` from one at a time."""
+
+    @property
+    def name(self) -> str:
+        """The view's name, as health and metrics show it."""
+        ...
+
+    def apply(self, entries: Sequence[Entry]) -> None:
+        """Take in entries in ``seq`` order; those at or before ``applied_seq`` are skipped."""
+        ...
+
+    def applied_seq(self) -> int:
+        """Return the last position taken in."""
+        ...
+
+    def ping(self) -> None:
+        """Raise ``StoreUnavailableError`` when the view does not answer."""
+        ...
+
+    def close(self) -> None:
+        """Write what is pending and release the files."""
+        ...
+
+
+class SqliteView:
+    """The bookkeeping of a view in one SQLite file. Subclasses give ``name``, ``kinds`` and ``_take``."""
+
+    name = ""
+    #: The kinds of change the view is interested in.
+    kinds: frozenset[str] = frozenset()
+
+    def __init__(self, path: Path, schema: str) -> None:
+        # synchronous=NORMAL: a power cut may cost the last transactions, which replay brings back.
+        self._database = Database(path, schema=_META + schema, synchronous="NORMAL")
+        with self._database.reading() as connection:
+            self._stored_seq = read_meta(connection, "applied_seq")
+        self._applied_seq = self._stored_seq
+
+    def apply(self, entries: Sequence[Entry]) -> None:
+        """Take in entries in ``seq`` order; rows and position in one transaction."""
+        fresh = [entry for entry in entries if entry.seq > self._applied_seq]
+        if not fresh:
+            return
+        wanted = [entry for entry in fresh if entry.kind in self.kinds]
+        last = fresh[-1].seq
+        if wanted or last - self._stored_seq >= IDLE_LIMIT:
+            with self._database.writing() as connection:
+                self._take(connection, wanted)
+                write_meta(connection, "applied_seq", last)
+            self._stored_seq = last
+        self._applied_seq = last
+
+    def applied_seq(self) -> int:
+        """Return the last position taken in."""
+        return self._applied_seq
+
+    def ping(self) -> None:
+        """Raise ``StoreUnavailableError`` when the file cannot be read."""
+        with self._database.reading() as connection:
+            connection.execute("SELECT 1 FROM meta").fetchone()
+
+    def close(self) -> None:
+        """Store the position and close the file."""
+        if self._applied_seq > self._stored_seq:
+            with self._database.writing() as connection:
+                write_meta(connection, "applied_seq", self._applied_seq)
+        self._database.close()
+
+    def _take(self, connection: sqlite3.Connection, entries: Sequence[Entry]) -> None:
+        raise NotImplementedError
+
+
+def read_meta(connection: sqlite3.Connection, key: str) -> int:
+    """Return a number of the view's own bookkeeping, 0 when it was never written."""
+    row = connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+    return int(row[0]) if row else 0
+
+
+def write_meta(connection: sqlite3.Connection, key: str, value: int) -> None:
+    """Keep a number of the view's own bookkeeping."""
+    connection.execute(
+        "INSERT INTO meta VALUES (?, ?) ON CONFLICT(key) DO UPDATE SET value = excluded.value", (key, value)
+    )

@@ -1,0 +1,67 @@
+"""Named wordings found in texts: each pattern is an FTS5 query, run against the texts in memory.
+
+Called by the passages view and, to refuse a bad query before it is written, by ``data.changes``. Words are
+compared as written, without stemming (``lie*`` asks for a stem), case and accents aside.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Sequence
+
+from data.errors import InvalidValueError
+from data.knowledge import Pattern
+from data.sqlite import storable
+
+_SCHEMA = "CREATE VIRTUAL TABLE texts USING fts5(text, tokenize='unicode61 remove_diacritics 2')"
+_MATCH = "SELECT rowid FROM texts WHERE texts MATCH ? ORDER BY rowid"
+
+
+def check_pattern(pattern: Pattern) -> None:
+    """Raise ``InvalidValueError`` unless the pattern's query can be run."""
+    connection = _scratch()
+    try:
+        connection.execute(_MATCH, (pattern.query,)).fetchall()
+    except (sqlite3.Error, UnicodeEncodeError) as exc:
+        raise InvalidValueError(
+            f"The query of pattern {pattern.id!r} is not an FTS5 query ({exc}): quote its phrases."
+        ) from exc
+    finally:
+        connection.close()
+    if not pattern.query.strip():
+        raise InvalidValueError(f"The query of pattern {pattern.id!r} is empty.")
+
+
+class Matcher:
+    """Runs patterns over batches of texts. Safe in several threads: each has its own scratch table."""
+
+    def __init__(self) -> None:
+        self._local = threading.local()
+
+    def match(self, texts: Sequence[str], patterns: Sequence[Pattern]) -> list[list[Pattern]]:
+        """Return the patterns that occur in each text, in the order of ``patterns``."""
+        hits: list[list[Pattern]] = [[] for _ in texts]
+        if not (texts and patterns):
+            return hits
+        connection = self._connection()
+        connection.execute("DELETE FROM texts")
+        rows = ((number, storable(text)) for number, text in enumerate(texts))
+        connection.executemany("INSERT INTO texts(rowid, text) VALUES (?, ?)", rows)
+        for pattern in patterns:
+            for (number,) in connection.execute(_MATCH, (pattern.query,)):
+                hits[number].append(pattern)
+        return hits
+
+    def _connection(self) -> sqlite3.Connection:
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = _scratch()
+            self._local.connection = connection
+        return connection
+
+
+def _scratch() -> sqlite3.Connection:
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    connection.execute(_SCHEMA)
+    return connection

@@ -1,0 +1,193 @@
+"""The ASGI application: the one place that lists routes and middleware, each in order.
+
+Built by the ingress replica and by tests from a ``Services``. No Ray, no global state: two applications over
+the same ``Services.store`` are two replicas.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.staticfiles import StaticFiles
+
+from deployments.api.errors import problem
+from deployments.api.labels import SCHEMES
+from deployments.api.middleware.body_limit import BodyLimitMiddleware
+from deployments.api.middleware.boundary import BoundaryMiddleware
+from deployments.api.middleware.client_headers import ClientHeadersMiddleware
+from deployments.api.middleware.observe import ObserveMiddleware
+from deployments.api.middleware.request_id import RequestIdMiddleware
+from deployments.api.openapi import Endpoint, build_document, json_paths
+from deployments.api.routes.health import METRICS_TYPE, HealthRoutes
+from deployments.api.routes.pages import PageRoutes
+from deployments.api.routes.sessions import MAX_PAGE, SessionRoutes
+from deployments.api.routes.verification import VerificationRoutes
+from deployments.api.schemas import ResetRequest, StepRequest, VerifyRequest
+from deployments.api.wire import (
+    HealthAnswer,
+    MessageAnswer,
+    ResetAnswer,
+    RootAnswer,
+    SessionAnswer,
+    StatusAnswer,
+    StepAnswer,
+    VerifyAnswer,
+)
+from deployments.services import Services
+
+#: Answers shorter than this are sent as they are: compressing them costs more than it saves.
+GZIP_MIN_BYTES = 16 * 1024
+#: zlib level: above 5 the time doubles for two or three per cent of size (JSON answers).
+GZIP_LEVEL = 5
+PREFIXES = ("", "/api/v1")
+
+_LABEL_SCHEME = {
+    "name": "label_scheme",
+    "in": "query",
+    "description": (
+        "Labels in the words of another scheme; our own stand beside them in verdict.native. CONFLICTING has "
+        "a counterpart in averitec only and keeps its name elsewhere; aggrefact calls REFUTED and "
+        "NOT_ENOUGH_INFO both unsupported and adds their probabilities."
+    ),
+    "schema": {"type": "string", "enum": list(SCHEMES)},
+}
+_MODE = {
+    "name": "mode",
+    "in": "query",
+    "schema": {"type": "string", "enum": ["json", "human"], "default": "json"},
+}
+_LIMIT = {
+    "name": "limit",
+    "in": "query",
+    "schema": {"type": "integer", "minimum": 1, "maximum": MAX_PAGE, "default": MAX_PAGE},
+}
+_CURSOR = {
+    "name": "cursor",
+    "in": "query",
+    "description": "X-Next-Cursor of the page before.",
+    "schema": {"type": "string", "maxLength": 64},
+}
+_CLAIM = {"claim": "Water boils at 100 degrees Celsius at sea level."}
+_BAD_BODY = (400, 413, 415, 422)
+
+
+class DirectRoute(APIRoute):
+    """Hands the request straight to its handler, which reads the body itself: no dependency injection."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Return the handler as it is."""
+        handler: Callable[[Request], Coroutine[Any, Any, Response]] = self.endpoint
+        return handler
+
+
+def create_app(services: Services) -> FastAPI:
+    """Return the application. Everything it needs comes with ``services``."""
+    pages = PageRoutes(services)
+    endpoints = [
+        *_claim_endpoints(services),
+        *_session_endpoints(services),
+        *_service_endpoints(services, pages),
+    ]
+    document = build_document(endpoints, services)
+    pages.publish(json_paths(endpoints), document)
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
+    app.router.route_class = DirectRoute
+    for prefix in PREFIXES:
+        for endpoint in endpoints:
+            path = (prefix + endpoint.path).rstrip("/") or "/"
+            app.router.add_api_route(
+                path, endpoint.handler, methods=[endpoint.method], response_class=Response
+            )
+        app.mount(f"{prefix}/docs/assets", StaticFiles(directory=_swagger_files()))
+    app.openapi = lambda: document  # type: ignore[method-assign]
+    app.add_exception_handler(HTTPException, _answer_routing_error)
+    _add_middleware(app, services)
+    return app
+
+
+def _add_middleware(app: FastAPI, services: Services) -> None:
+    """Add the middleware, innermost first: each one added runs outside those before it."""
+    limits = services.limits
+    app.add_middleware(BodyLimitMiddleware, limit_bytes=limits.body_bytes)
+    app.add_middleware(BoundaryMiddleware, timeout_s=limits.request_timeout_s)
+    app.add_middleware(GZipMiddleware, minimum_size=GZIP_MIN_BYTES, compresslevel=GZIP_LEVEL)
+    app.add_middleware(ClientHeadersMiddleware)
+    app.add_middleware(ObserveMiddleware, observe=services.observe)
+    app.add_middleware(RequestIdMiddleware)
+
+
+def _claim_endpoints(services: Services) -> list[Endpoint]:
+    claims = VerificationRoutes(services)
+    problems = (*_BAD_BODY, 503)
+    return [
+        Endpoint(
+            "POST", "/verify", claims.verify, "Verify a claim", VerifyRequest, VerifyAnswer,
+            problems=problems, queries=(_LABEL_SCHEME,), example=_CLAIM,
+        ),
+        Endpoint(
+            "POST", "/batch/verify", claims.batch, "Verify many claims", list[VerifyRequest],
+            list[VerifyAnswer], problems=problems, queries=(_LABEL_SCHEME,), example=[_CLAIM],
+        ),
+    ]  # fmt: skip
+
+
+def _session_endpoints(services: Services) -> list[Endpoint]:
+    sessions = SessionRoutes(services)
+    missing = (404, 503)
+    return [
+        Endpoint(
+            "POST", "/env/reset", sessions.reset, "Start a session", ResetRequest, ResetAnswer,
+            problems=(*_BAD_BODY, 409, 429, 503), example={"config": {"max_steps": 10}, "seed": 7},
+        ),
+        Endpoint(
+            "POST", "/env/step", sessions.step, "Take a step", StepRequest, StepAnswer,
+            problems=(*_BAD_BODY, 404, 409, 503), example={"session_id": "demo", **_CLAIM},
+        ),
+        Endpoint(
+            "GET", "/env/render/{session_id}", sessions.render, "Show a session", answer=dict[str, Any],
+            problems=(400, *missing), queries=(_MODE,),
+        ),
+        Endpoint(
+            "GET", "/sessions", sessions.listing, "List sessions", answer=list[SessionAnswer],
+            problems=(400, 503), queries=(_LIMIT, _CURSOR),
+        ),
+        Endpoint(
+            "DELETE", "/sessions/{session_id}", sessions.delete, "Delete a session", answer=MessageAnswer,
+            problems=missing,
+        ),
+    ]  # fmt: skip
+
+
+def _service_endpoints(services: Services, pages: PageRoutes) -> list[Endpoint]:
+    health = HealthRoutes(services)
+    return [
+        Endpoint("GET", "/", pages.root, "Name, version, links", answer=RootAnswer),
+        Endpoint(
+            "GET", "/health", health.health, "Health of every part", answer=HealthAnswer, problems=(503,)
+        ),
+        Endpoint("GET", "/health/live", health.live, "Liveness", answer=StatusAnswer),
+        Endpoint("GET", "/health/ready", health.ready, "Readiness", answer=StatusAnswer, problems=(503,)),
+        Endpoint("GET", "/metrics", health.metrics, "Prometheus metrics", media_type=METRICS_TYPE),
+        Endpoint("GET", "/docs", pages.docs, "Swagger UI", media_type="text/html"),
+        Endpoint("GET", "/docs/start.js", pages.docs_start, "Swagger UI's start", in_schema=False),
+        Endpoint("GET", "/openapi.json", pages.openapi, "This document", answer=dict[str, Any]),
+    ]
+
+
+def _swagger_files() -> Path:
+    """Return the folder of Swagger UI's files, which come with the ``swagger-ui-bundle`` package."""
+    import swagger_ui_bundle
+
+    return Path(swagger_ui_bundle.swagger_ui_path)
+
+
+async def _answer_routing_error(_request: Request, exc: Exception) -> Response:
+    return problem(exc)

@@ -1,0 +1,242 @@
+"""The shapes of the answers, as typed dictionaries: what OpenAPI shows and what the client returns.
+
+Only descriptions: answers are built in ``api.answers`` and ``sessions.environment``, and tests hold the two
+together.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NotRequired
+
+from typing_extensions import TypedDict
+
+StanceName = Literal["SUPPORTS", "REFUTES", "NEUTRAL"]
+
+
+class SpanAnswer(TypedDict):
+    """Half-open range of characters."""
+
+    start: int
+    end: int
+
+
+class FindingAnswer(TypedDict):
+    """One thing a framework noticed; ``weight`` in [-1, 1] is how far it speaks for or against the claim."""
+
+    kind: str
+    message: str
+    weight: float
+    claim_span: SpanAnswer | None
+    evidence_id: str | None
+    evidence_span: SpanAnswer | None
+
+
+class FrameworkAnswer(TypedDict):
+    """What one framework says. ``latency_ms`` is null unless ``include`` has "latency"."""
+
+    score: float
+    confidence: float
+    label: str
+    rationale: str
+    findings: list[FindingAnswer]
+    abstained: str | None
+    latency_ms: float | None
+
+
+class ScoresAnswer(TypedDict):
+    """How a piece of evidence was found; null where that way did not find it."""
+
+    bm25: float | None
+    dense: float | None
+    fused: float
+
+
+class FactAnswer(TypedDict):
+    """The typed statement behind evidence of kind fact or graph."""
+
+    subject: str | None
+    predicate: str | None
+    object: str | None
+    value: float | None
+    unit: str | None
+
+
+class EvidenceAnswer(TypedDict):
+    """A stretch of a document found for the claim, and what it says of it."""
+
+    id: str
+    document_id: str
+    text: str
+    span: SpanAnswer
+    title: str
+    url: str | None
+    source: str | None
+    published_at: str | None
+    sha256: str
+    rank: int
+    kind: Literal["passage", "fact", "graph"]
+    scores: ScoresAnswer
+    stance: StanceName | None
+    stance_probabilities: dict[str, float] | None
+    fact: NotRequired[FactAnswer]
+
+
+class NativeLabels(TypedDict):
+    """Our own labels, shown beside those of another scheme."""
+
+    label: str
+    probabilities: dict[str, float]
+    prediction_set: list[str]
+
+
+class VerdictAnswer(TypedDict):
+    """The fused verdict. ``prediction_set`` holds every label that cannot be ruled out at level ``alpha``."""
+
+    id: str
+    label: str
+    probabilities: dict[str, float]
+    prediction_set: list[str]
+    label_scheme: NotRequired[str]
+    native: NotRequired[NativeLabels]
+    confidence: float
+    alpha: float
+    abstained: str | None
+    justification: str
+
+
+class VerifyMetadata(TypedDict):
+    """``weights`` in the order of ``frameworks_used``; a bad item of a batch has only ``error``, ``code``."""
+
+    frameworks_used: NotRequired[list[str]]
+    weights: NotRequired[list[float]]
+    degraded: NotRequired[bool]
+    disagreement: NotRequired[float]
+    error: NotRequired[str]
+    code: NotRequired[str]
+
+
+class VerifyAnswer(TypedDict):
+    """The answer to one claim; for a bad item of a batch, empty and null but for ``metadata.error``."""
+
+    claim: str
+    verifications: dict[str, float]
+    confidences: dict[str, float]
+    reward: float
+    metadata: VerifyMetadata
+    verdict: VerdictAnswer | None
+    evidence: list[EvidenceAnswer]
+    frameworks: dict[str, FrameworkAnswer]
+    knowledge_seq: int | None
+    model_bundle: str | None
+
+
+class Observation(TypedDict):
+    """What an agent sees; ``verifications`` and ``confidence`` by framework."""
+
+    claim: str
+    verifications: dict[str, float]
+    confidence: dict[str, float]
+    metadata: dict[str, Any]
+
+
+class ResetInfo(TypedDict):
+    """How the session is set up."""
+
+    frameworks: list[str]
+    max_steps: int
+    max_text_length: int
+    seed: int | None
+
+
+class ResetAnswer(TypedDict):
+    """A session that has begun."""
+
+    session_id: str
+    observation: Observation
+    info: ResetInfo
+
+
+class StepInfo(TypedDict):
+    """Where the episode stands."""
+
+    claim: str
+    framework_results: dict[str, float]
+    episode_reward: float
+    steps: int
+
+
+class StepAnswer(TypedDict):
+    """One step taken; ``done`` is ``terminated`` or ``truncated``."""
+
+    observation: Observation
+    reward: float
+    done: bool
+    terminated: bool
+    truncated: bool
+    info: StepInfo
+
+
+class SessionAnswer(TypedDict):
+    """One session in a list."""
+
+    session_id: str
+    created_at: str
+    steps: int
+    episode_reward: float
+    active: bool
+
+
+class MessageAnswer(TypedDict):
+    """What was done, in words."""
+
+    message: str
+
+
+class ServiceAnswer(TypedDict):
+    """One framework's or store's health."""
+
+    state: str
+    latency_ms: float | None
+    breaker: str | None
+    detail: str | None
+    required: bool
+
+
+class HealthAnswer(TypedDict):
+    """The health of everything; ``active_sessions`` is null when the session store does not answer."""
+
+    status: Literal["healthy", "degraded", "unhealthy"]
+    service: str
+    version: str
+    services: dict[str, ServiceAnswer]
+    dependencies: dict[str, str]
+    active_sessions: int | None
+    timestamp: str
+
+
+class StatusAnswer(TypedDict):
+    """One word."""
+
+    status: str
+
+
+class RootAnswer(TypedDict):
+    """Name, version, paths and links of the service."""
+
+    name: str
+    version: str
+    endpoints: list[str]
+    links: dict[str, str]
+
+
+class ProblemAnswer(TypedDict):
+    """RFC 9457 problem details; ``errors`` names fields, ``failing`` the parts that are down."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    request_id: str
+    errors: NotRequired[list[dict[str, str]]]
+    failing: NotRequired[list[str]]

@@ -1,0 +1,167 @@
+"""Puts parts together: frameworks from their specs, the retriever, the verifier. Plain Python.
+
+The Serve replicas, the in-process service (benchmarks, tests) and batch jobs all assemble through here, so they run
+the same objects.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+
+from configs.load import ConfigError
+from configs.schema import Settings
+from configs.version import VERSION
+from data.changes import VerdictRecord, put_verdict
+from data.claims import fingerprint
+from data.evidence import ClaimBatch
+from data.knowledge import Change
+from data.parts import Parts
+from data.questions import Question
+from data.verdicts import Outcome, Verdict
+from deployments.framework import Framework, Spec
+from deployments.frameworks import discover
+from deployments.fusion import FusionConfig
+from deployments.retrieval import RetrievalConfig, Retriever
+from deployments.verdict_cache import VerdictCache
+from deployments.verification import AskFramework, Steps, Verifier, VerifierConfig
+
+
+def framework_config(spec: Spec, overrides: Mapping[str, Any]) -> Any:
+    """Return the framework's configuration with these settings applied.
+
+    Raises:
+        ConfigError: a key it does not have, or a value that does not fit.
+    """
+    try:
+        known = {field.name for field in msgspec.structs.fields(spec.config)}
+    except TypeError:
+        known = set(spec.config.__dataclass_fields__)
+    unknown = sorted(set(overrides) - known)
+    if unknown:
+        raise ConfigError(f"settings: frameworks.{spec.name}.{unknown[0]}: there is no such setting")
+    try:
+        return msgspec.convert(dict(overrides), spec.config)
+    except msgspec.ValidationError as exc:
+        raise ConfigError(f"settings: frameworks.{spec.name}: {exc}") from exc
+
+
+def build_framework(spec: Spec, parts: Parts, overrides: Mapping[str, Any]) -> Framework:
+    """Return a framework built from its spec and the parts it needs."""
+    ports = {name: getattr(parts, name) for name in spec.needs}
+    return spec.build(framework_config(spec, overrides), **ports)
+
+
+def check_framework_settings(settings: Settings) -> dict[str, Spec]:
+    """Return all frameworks; raise ``ConfigError`` for settings of frameworks that do not exist or do not fit."""
+    specs = discover()
+    for section in ("framework_weights", "frameworks"):
+        unknown = sorted(set(getattr(settings, section)) - set(specs))
+        if unknown:
+            known = ", ".join(specs)
+            raise ConfigError(f"settings: {section}.{unknown[0]}: no such framework (there are {known})")
+    for name, overrides in settings.frameworks.items():
+        framework_config(specs[name], overrides)
+    return specs
+
+
+def build_retriever(parts: Parts, settings: Settings) -> Retriever:
+    """Return the retriever over these parts."""
+    config = RetrievalConfig(**msgspec.to_builtins(settings.retrieval))
+    return Retriever(
+        parts.reader,
+        analyser=parts.analyser,
+        embedder=parts.embedder,
+        vectors=parts.vectors,
+        model_bundle=bundle_identity(parts.scorer.bundle(), settings),
+        config=config,
+    )
+
+
+def build_verifier(
+    parts: Parts, settings: Settings, frameworks: Mapping[str, AskFramework], retriever: Retriever
+) -> Verifier:
+    """Return the verifier that asks these frameworks; blocking ports run in threads."""
+
+    async def position() -> int:
+        return await asyncio.to_thread(parts.reader.position)
+
+    async def gather(questions: Sequence[Question], at: int) -> ClaimBatch:
+        return await asyncio.to_thread(retriever.gather, questions, at)
+
+    async def record(verdicts: Sequence[Verdict]) -> None:
+        if settings.verdicts.record and verdicts:
+            await asyncio.to_thread(parts.reader.append, [to_change(verdict) for verdict in verdicts])
+
+    serving, verdicts = settings.serving, settings.verdicts
+    return Verifier(
+        Steps(position, gather, frameworks, record, parts.prediction_set),
+        cache=VerdictCache(
+            parts.store,
+            model_bundle=retriever.model_bundle,
+            capacity=verdicts.cache_entries,
+            ttl_s=verdicts.cache_ttl_s,
+        ),
+        fusion=FusionConfig(settings.framework_weights, verdicts.abstain_below),
+        clock=parts.clock,
+        config=VerifierConfig(
+            max_batch_claims=serving.max_batch_claims,
+            max_batches_in_flight=serving.max_batches_in_flight,
+            max_waiting_claims=serving.max_waiting_claims,
+            framework_timeout_s=serving.framework_timeout_s,
+            breaker_failures=serving.breaker_failures,
+            breaker_reset_s=serving.breaker_reset_s,
+        ),
+    )
+
+
+def in_process_frameworks(parts: Parts, settings: Settings) -> dict[str, Framework]:
+    """Return every framework, built in this process."""
+    return {
+        name: build_framework(spec, parts, settings.frameworks.get(name, {}))
+        for name, spec in check_framework_settings(settings).items()
+    }
+
+
+def in_threads(frameworks: Mapping[str, Framework]) -> dict[str, AskFramework]:
+    """Return these frameworks as async callables that run in threads."""
+
+    def ask(framework: Framework) -> AskFramework:
+        async def call(batch: ClaimBatch) -> Sequence[Outcome]:
+            return await asyncio.to_thread(framework.verify, batch)
+
+        return call
+
+    return {name: ask(framework) for name, framework in frameworks.items()}
+
+
+def to_change(verdict: Verdict) -> Change:
+    """Return the ledger change that records a verdict (latencies are a measurement and stay out)."""
+    document = msgspec.json.encode(replace(verdict, latencies_ms={}), order="sorted")
+    record = VerdictRecord(
+        id=verdict.id,
+        claim=verdict.claim.text,
+        fingerprint=fingerprint(verdict.claim),
+        label=verdict.label,
+        probability=verdict.confidence,
+        document=document,
+    )
+    return put_verdict(record, verdict.claim.tenant)
+
+
+def bundle_identity(models: str, settings: Settings) -> str:
+    """Return the identity of everything but the knowledge that decides an answer: models, settings, software."""
+    parts = [
+        VERSION,
+        models,
+        settings.retrieval,
+        settings.verdicts,
+        settings.framework_weights,
+        settings.frameworks,
+    ]
+    return hashlib.sha256(msgspec.json.encode(parts, order="sorted")).hexdigest()[:32]

@@ -1,0 +1,217 @@
+"""Empirical: does the evidence support the claim?
+
+Every item found is read for its stance, typed facts are compared exactly, and an aggregation model turns all of it
+into probabilities of the four verdicts. Invariants: no evidence gives exactly NOT_ENOUGH_INFO; SUPPORTED needs at least
+one item that supports; the order and the repetition of evidence change nothing.
+
+Source: the pipeline of Thorne et al. 2018 (FEVER: retrieve, read, aggregate), with calibrated aggregation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from data.analysis import Analysis, Finding
+from data.evidence import ClaimBatch, Evidence, Stance, StanceJudgement
+from data.models.aggregation import (
+    AGGREGATE_FEATURES,
+    AGGREGATOR,
+    NO_EVIDENCE,
+    Reading,
+    claim_features,
+    conclude,
+    distinct,
+    passage_text,
+    read_evidence,
+)
+from data.models.exact_answer import exact_answer
+from data.ports import Scorer, StanceModel, TextAnalyser
+from data.text.comparison import Comparison, compare
+from data.verdicts import VERDICT_LABELS, Opinion, Outcome, Probabilities
+from deployments.framework import framework
+
+#: Stance probabilities of an item that answers exactly, by its answer.
+_EXACT_ROWS: dict[Stance, tuple[float, float, float]] = {
+    "SUPPORTS": (0.98, 0.01, 0.01),
+    "REFUTES": (0.01, 0.98, 0.01),
+}
+#: Longest quotation in a rationale, in characters.
+_QUOTE_CHARS = 240
+
+
+@dataclass(frozen=True, slots=True)
+class EmpiricalConfig:
+    """``compared_items``: of how many items, strongest first, the words are compared for findings."""
+
+    compared_items: int = 3
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """One claim on its way: its items (sorted by id), their readings, and the comparisons made, by item id."""
+
+    text: str
+    analysis: Analysis
+    items: tuple[Evidence, ...]
+    readings: tuple[Reading, ...]
+    comparisons: dict[str, Comparison]
+
+
+@framework(
+    name="empirical",
+    needs=("stance", "scorer", "analyser"),
+    config=EmpiricalConfig,
+    decides=True,
+    labels=VERDICT_LABELS,
+)
+class Empirical:
+    """Weighs the evidence of each claim; see the module's docstring for what it promises."""
+
+    def __init__(
+        self, config: EmpiricalConfig, *, stance: StanceModel, scorer: Scorer, analyser: TextAnalyser
+    ) -> None:
+        self._config = config
+        self._stance = stance
+        self._scorer = scorer
+        self._analyser = analyser
+
+    def verify(self, batch: ClaimBatch) -> list[Outcome]:
+        """Return one opinion a claim. ``confidence`` is the calibrated probability of the opinion's label, ``score``
+        is P(SUPPORTED) - P(REFUTED)."""
+        cases = self._compared(self._read(batch))
+        scored = self._aggregated(cases)
+        return [
+            _opinion(case, conclude(row, case.readings)) if case.items else _nothing_found()
+            for case, row in zip(cases, scored, strict=True)
+        ]
+
+    def _read(self, batch: ClaimBatch) -> list[_Case]:
+        """Judge all items of all claims in one call."""
+        lists = [tuple(sorted(items, key=lambda item: item.id)) for items in batch.evidence]
+        pairs = [
+            (claim.text, passage_text(item))
+            for claim, items in zip(batch.claims, lists, strict=True)
+            for item in items
+        ]
+        rows = iter(self._stance.judge(pairs)) if pairs else iter(())
+        return [
+            _Case(claim.text, analysis, items, tuple(read_evidence(item, next(rows)) for item in items), {})
+            for claim, analysis, items in zip(batch.claims, batch.analyses, lists, strict=True)
+        ]
+
+    def _compared(self, cases: Sequence[_Case]) -> list[_Case]:
+        """Compare the words of the strongest and of all structured items; let exact answers replace their reading."""
+        chosen = [self._worth_comparing(case) for case in cases]
+        analyses = iter(self._analyser.analyse([item.text for items in chosen for item in items]))
+        done = []
+        for case, items in zip(cases, chosen, strict=True):
+            comparisons = {
+                item.id: compare(case.text, case.analysis, item.text, next(analyses)) for item in items
+            }
+            exact = {
+                item.id: exact_answer(case.text, case.analysis, item, comparisons[item.id]) for item in items
+            }
+            readings = tuple(_with_exact(reading, exact.get(reading.id)) for reading in case.readings)
+            done.append(replace(case, readings=readings, comparisons=comparisons))
+        return done
+
+    def _worth_comparing(self, case: _Case) -> list[Evidence]:
+        strongest = sorted(distinct(case.readings), key=_strength)[: self._config.compared_items]
+        wanted = {reading.id for reading in strongest}
+        return [item for item in case.items if item.id in wanted or item.kind != "passage"]
+
+    def _aggregated(self, cases: Sequence[_Case]) -> list[Sequence[float]]:
+        """Score all claims that have evidence in one call; the others get an empty row."""
+        rows = [claim_features(case.readings) for case in cases if case.items]
+        if not rows:
+            return [() for _ in cases]
+        features = np.stack(rows).reshape(len(rows), len(AGGREGATE_FEATURES))
+        answers = iter(self._scorer.predict(AGGREGATOR, features))
+        return [[float(value) for value in next(answers)] if case.items else () for case in cases]
+
+
+def _with_exact(reading: Reading, answer: Stance | None) -> Reading:
+    if answer is None:
+        return reading
+    return replace(reading, probabilities=_EXACT_ROWS[answer], exact=answer)
+
+
+def _strength(reading: Reading) -> tuple[float, str]:
+    """Sort key: the most decisive first, ties by id."""
+    return -max(reading.probabilities[0], reading.probabilities[1]), reading.id
+
+
+def _nothing_found() -> Opinion:
+    reason = "no evidence was found"
+    return Opinion(
+        0.0, 0.0, "NOT_ENOUGH_INFO", "No evidence was found.", abstained=reason, probabilities=NO_EVIDENCE
+    )
+
+
+def _opinion(case: _Case, probabilities: Probabilities) -> Opinion:
+    column = max(range(len(probabilities)), key=lambda index: (probabilities[index], index))
+    label = VERDICT_LABELS[column]
+    return Opinion(
+        score=round(probabilities[0] - probabilities[1], 6),
+        confidence=probabilities[column],
+        label=label,
+        rationale=_rationale(case, label),
+        findings=_findings(case),
+        probabilities=probabilities,
+        stances=tuple(StanceJudgement(each.id, each.stance, each.probabilities) for each in case.readings),
+    )
+
+
+def _findings(case: _Case) -> tuple[Finding, ...]:
+    """What the compared items show, item by item in id order, each naming its evidence."""
+    return tuple(
+        replace(finding, evidence_id=item.id)
+        for item in case.items
+        if item.id in case.comparisons
+        for finding in case.comparisons[item.id].findings
+    )
+
+
+def _rationale(case: _Case, label: str) -> str:
+    """Say how many items stand on each side and quote the one that weighs most for the label."""
+    items = distinct(case.readings)
+    sides = {side: [each for each in items if each.stance == side] for side in ("SUPPORTS", "REFUTES")}
+    for_it, against = len(sides["SUPPORTS"]), len(sides["REFUTES"])
+    counted = f"{_items(for_it)} {'supports' if for_it == 1 else 'support'} it"
+    countered = f"{_items(against)} {'contradicts' if against == 1 else 'contradict'} it"
+    if label == "REFUTED":
+        order, opening = ("REFUTES", "SUPPORTS"), countered + (f", {counted}" if for_it else "")
+    elif for_it or against:
+        order, opening = ("SUPPORTS", "REFUTES"), counted + (f", {countered}" if against else "")
+    else:
+        return (
+            f"None of the {len(items)} evidence items found decides it."
+            if len(items) > 1
+            else ("The one evidence item found does not decide it.")
+        )
+    parts = [_quoted(case, min(sides[side], key=_strength)) for side in order if sides[side]]
+    if label == "NOT_ENOUGH_INFO":
+        opening += ", too weakly to decide it"
+    shown = parts if label == "CONFLICTING" else parts[:1]
+    return f"{opening[0].upper()}{opening[1:]}; the strongest says {' against '.join(shown)}."
+
+
+def _items(count: int) -> str:
+    words = {0: "no evidence item", 1: "one evidence item"}
+    return words.get(count, f"{count} evidence items")
+
+
+def _quoted(case: _Case, reading: Reading) -> str:
+    """Return the sentence of the item that answers to the claim, in quotation marks, with where it stands."""
+    item = next(each for each in case.items if each.id == reading.id)
+    comparison = case.comparisons.get(item.id)
+    sentence = item.text
+    if comparison is not None and comparison.sentence.end > comparison.sentence.start:
+        sentence = item.text[comparison.sentence.start : comparison.sentence.end]
+    if len(sentence) > _QUOTE_CHARS:
+        sentence = sentence[:_QUOTE_CHARS].rsplit(" ", 1)[0] + " …"
+    where = item.title or item.source or item.document_id
+    return f"“{sentence.strip().rstrip('.')}” ({where})"

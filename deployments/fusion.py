@@ -1,0 +1,174 @@
+"""From six opinions to one verdict. Pure functions, called by the verifier for each claim.
+
+Only frameworks that carry ``probabilities`` (empirical, consistency) move the label; the others speak through
+``reward``, the disagreement and the report. The deciding distributions are pooled log-linearly
+(Genest & Zidek, *Statistical Science* 1986, section 3), weighted by the frameworks' relative weights, so a framework
+with weight 0 has no say. SUPPORTED is never given without a cited span that supports.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import msgspec
+
+from data.evidence import ClaimBatch, StanceJudgement
+from data.questions import Question
+from data.verdicts import VERDICT_LABELS, Opinion, Probabilities, Verdict, VerdictLabel
+
+#: Nothing found, nothing known: what is believed when no deciding framework speaks.
+UNDECIDED: Probabilities = (0.0, 0.0, 1.0, 0.0)
+#: Floor of a probability before logarithms: a framework may be sure, but not beyond argument.
+FLOOR = 0.005
+#: Weights of the terms of ``reward`` (DESIGN §6): mean confidence, and spread of the scores.
+CONFIDENCE_BONUS, SPREAD_PENALTY = 0.1, 0.2
+
+PredictionSet = Callable[[Probabilities, float], tuple[VerdictLabel, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class FusionConfig:
+    """Default weights by framework, and the confidence below which a verdict is withheld."""
+
+    weights: Mapping[str, float]
+    abstain_below: float = 0.45
+
+
+def verdict_id(
+    question: Question, weights: Mapping[str, float], batch: ClaimBatch, degraded: tuple[str, ...]
+) -> str:
+    """Return the identity of an answer: what was asked, of which knowledge, by which models."""
+    claim = question.claim
+    parts = [
+        claim.tenant,
+        claim.text,
+        msgspec.to_builtins(claim.context),
+        list(question.frameworks),
+        {name: weights[name] for name in question.frameworks},
+        question.alpha,
+        batch.knowledge_seq if question.as_of is None else min(question.as_of, batch.knowledge_seq),
+        batch.model_bundle,
+        list(degraded),
+    ]
+    return hashlib.sha256(msgspec.json.encode(parts, order="sorted")).hexdigest()[:32]
+
+
+def weights_for(question: Question, config: FusionConfig) -> dict[str, float]:
+    """Return the weight of each framework asked, scaled to sum 1 (all equal when all are 0)."""
+    given = question.weights or {name: config.weights.get(name, 1.0) for name in question.frameworks}
+    total = sum(given[name] for name in question.frameworks)
+    if total <= 0.0:
+        return {name: round(1.0 / len(question.frameworks), 6) for name in question.frameworks}
+    return {name: round(given[name] / total, 6) for name in question.frameworks}
+
+
+def pool(opinions: Mapping[str, Opinion], weights: Mapping[str, float]) -> Probabilities:
+    """Return the log-linear pool of the deciding opinions; ``UNDECIDED`` when there is none."""
+    speaking = [(opinions[n].probabilities, weights[n]) for n in sorted(opinions) if weights[n] > 0.0]
+    given = [(p, w) for p, w in speaking if p is not None]
+    if not given:
+        return UNDECIDED
+    if len(given) == 1:
+        return given[0][0]
+    mean_weight = sum(weight for _, weight in given) / len(given)
+    logs = [
+        sum(weight / mean_weight * math.log(max(row[i], FLOOR)) for row, weight in given) for i in range(4)
+    ]
+    top = max(logs)
+    raw = [math.exp(value - top) for value in logs]
+    total = sum(raw)
+    first, second, third, fourth = (round(value / total, 6) for value in raw)
+    return first, second, third, fourth
+
+
+def reward(opinions: Mapping[str, Opinion], weights: Mapping[str, float]) -> float:
+    """Return Σ wᵢ·scoreᵢ·confidenceᵢ + 0.1·mean(confidence) − 0.2·std(score) (DESIGN §6)."""
+    if not opinions:
+        return 0.0
+    total = sum(weights[name] * opinion.score * opinion.confidence for name, opinion in opinions.items())
+    mean_confidence = sum(opinion.confidence for opinion in opinions.values()) / len(opinions)
+    return round(total + CONFIDENCE_BONUS * mean_confidence - SPREAD_PENALTY * spread(opinions), 6)
+
+
+def spread(opinions: Mapping[str, Opinion]) -> float:
+    """Return the population standard deviation of the scores: how far the frameworks disagree."""
+    scores = [opinion.score for opinion in opinions.values()]
+    mean = sum(scores) / len(scores) if scores else 0.0
+    return math.sqrt(sum((score - mean) ** 2 for score in scores) / len(scores)) if scores else 0.0
+
+
+def fuse(
+    question: Question,
+    batch: ClaimBatch,
+    index: int,
+    opinions: Mapping[str, Opinion],
+    *,
+    degraded: tuple[str, ...],
+    config: FusionConfig,
+    prediction_set: PredictionSet,
+) -> Verdict:
+    """Return the verdict on claim ``index`` of ``batch``; ``degraded`` names frameworks that were away."""
+    weights = weights_for(question, config)
+    stances = {item.evidence_id: item for opinion in opinions.values() for item in opinion.stances}
+    probabilities = _grounded(pool(opinions, weights), stances)
+    likely = prediction_set(probabilities, question.alpha)
+    label = VERDICT_LABELS[max(range(4), key=lambda i: (probabilities[i], -i))]
+    confidence = max(probabilities)
+    return Verdict(
+        id=verdict_id(question, weights, batch, degraded),
+        claim=question.claim,
+        label=label,
+        probabilities=probabilities,
+        confidence=confidence,
+        prediction_set=likely,
+        alpha=question.alpha,
+        abstained=_abstention(opinions, label, confidence, likely, config),
+        justification=_justify(label, opinions),
+        reward=reward(opinions, weights),
+        weights=weights,
+        opinions={name: opinions[name] for name in question.frameworks},
+        evidence=batch.evidence[index],
+        stances=stances,
+        knowledge_seq=batch.knowledge_seq
+        if question.as_of is None
+        else min(question.as_of, batch.knowledge_seq),
+        model_bundle=batch.model_bundle,
+        disagreement=round(spread(opinions), 6),
+        degraded=bool(degraded),
+    )
+
+
+def _grounded(row: Probabilities, stances: Mapping[str, StanceJudgement]) -> Probabilities:
+    if row[0] == max(row) and not any(item.stance == "SUPPORTS" for item in stances.values()):
+        return (0.0, row[1], round(row[2] + row[0], 6), row[3])
+    return row
+
+
+def _abstention(
+    opinions: Mapping[str, Opinion],
+    label: VerdictLabel,
+    confidence: float,
+    likely: tuple[VerdictLabel, ...],
+    config: FusionConfig,
+) -> str | None:
+    if all(opinion.probabilities is None for opinion in opinions.values()):
+        return "No framework that can decide found anything to stand on."
+    if label == "NOT_ENOUGH_INFO":
+        empirical = opinions.get("empirical")
+        return empirical.abstained if empirical else None
+    if confidence < config.abstain_below:
+        return f"The likeliest label has a probability of {confidence:.2f}, below {config.abstain_below:.2f}."
+    if {"SUPPORTED", "REFUTED"} <= set(likely):
+        return "At the level asked for, neither SUPPORTED nor REFUTED can be ruled out."
+    return None
+
+
+def _justify(label: VerdictLabel, opinions: Mapping[str, Opinion]) -> str:
+    spoken = [o.rationale for o in opinions.values() if o.probabilities is not None and not o.abstained]
+    if spoken:
+        return " ".join(spoken)
+    reasons = [o.abstained for o in opinions.values() if o.abstained]
+    return reasons[0] if reasons else f"The frameworks asked do not decide; the label is {label}."

@@ -1,0 +1,139 @@
+"""The Serve adapters: one generic replica for every framework, and the gateway in front.
+
+They translate between Serve and plain objects and hold no logic. Blocking work runs in threads, because under
+``RAY_SERVE_THROUGHPUT_OPTIMIZED`` a replica's methods share the event loop with its health checks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from ray import serve
+from ray.serve.handle import DeploymentHandle
+
+from cluster.loopback import close_replica_port
+from cluster.wiring import remote_parts
+from configs.schema import Settings
+from data.codec import BATCH, decode_outcomes, encode_outcomes
+from data.errors import KiteError
+from data.evidence import ClaimBatch
+from data.verdicts import Outcome
+from deployments.assembly import build_framework, build_retriever, build_verifier, check_framework_settings
+from deployments.framework import Framework
+from deployments.health import HealthBoard, Probe
+from deployments.metrics import Meter
+from deployments.services import ApiLimits, Services
+from deployments.verification import AskFramework
+
+
+def application_of(framework: str) -> str:
+    """Return the name of the Serve application that runs a framework."""
+    return f"framework-{framework}"
+
+
+class FrameworkReplica:
+    """Runs one framework. Settings arrive as ``user_config``, so a change reconfigures and does not restart."""
+
+    def __init__(self, name: str) -> None:
+        close_replica_port()
+        self._name = name
+        self._framework: Framework | None = None
+
+    async def reconfigure(self, config: Mapping[str, Any]) -> None:
+        """Build the framework from these settings."""
+        settings = msgspec.convert(config, Settings)
+        self._framework = await asyncio.to_thread(self._build, settings)
+
+    async def verify(self, blob: bytes) -> bytes:
+        """Return the encoded outcomes of an encoded batch."""
+        return await asyncio.to_thread(self._verify, blob)
+
+    async def ping(self) -> bool:
+        """Answer: the replica is there and built."""
+        return self._framework is not None
+
+    def _build(self, settings: Settings) -> Framework:
+        spec = check_framework_settings(settings)[self._name]
+        return build_framework(spec, remote_parts(settings), settings.frameworks.get(self._name, {}))
+
+    def _verify(self, blob: bytes) -> bytes:
+        if self._framework is None:
+            raise RuntimeError("the replica was asked before it was configured")
+        return encode_outcomes(self._framework.verify(BATCH.decode(blob)))
+
+
+class GatewayReplica:
+    """The ingress: serves the API and runs the verifier over the framework deployments."""
+
+    def __init__(self, settings: Mapping[str, Any], links: Mapping[str, str]) -> None:
+        close_replica_port()
+        self._settings = msgspec.convert(settings, Settings)
+        self._links = dict(links)
+
+    def __serve_build_asgi_app__(self) -> Any:
+        """Return the ASGI application; Serve calls this once, after the constructor."""
+        from deployments.api.asgi import create_app
+
+        return create_app(self._services())
+
+    def _services(self) -> Services:
+        settings = self._settings
+        specs = check_framework_settings(settings)
+        handles = {name: serve.get_app_handle(application_of(name)) for name in specs}
+        parts = remote_parts(settings)
+        retriever = build_retriever(parts, settings)
+        asks = {name: _ask(handle) for name, handle in handles.items()}
+        meter = Meter()
+        verifier = build_verifier(parts, settings, meter.watched(asks), retriever)
+        board = HealthBoard(_probes(parts, handles), verifier.breakers, parts.clock)
+        return Services(
+            answer=meter.counted(verifier.answer),
+            frameworks=tuple(specs),
+            store=parts.store,
+            clock=parts.clock,
+            health=board.report,
+            seq_at=lambda moment: asyncio.to_thread(parts.reader.seq_at, moment),
+            metrics=meter.render,
+            observe=meter.request,
+            limits=ApiLimits(
+                body_bytes=settings.http.max_body_bytes,
+                request_timeout_s=settings.http.request_timeout_s,
+                session_ttl_s=settings.sessions.ttl_s,
+                sessions_per_tenant=settings.sessions.max_per_tenant,
+            ),
+            links=self._links,
+        )
+
+
+def _ask(handle: DeploymentHandle[Any]) -> AskFramework:
+    async def call(batch: ClaimBatch) -> list[Outcome]:
+        # Encoded once for all frameworks would need shared state between these calls; encoding costs far less
+        # than the call (measured: 64 claims with 8 passages each in under 2 ms).
+        return decode_outcomes(await handle.verify.remote(BATCH.encode(batch)))
+
+    return call
+
+
+def _probes(parts: Any, handles: Mapping[str, DeploymentHandle[Any]]) -> dict[str, Probe]:
+    def framework(handle: DeploymentHandle[Any]) -> Probe:
+        async def ask() -> None:
+            if not await handle.ping.remote():
+                raise KiteError("The replica is starting.")
+
+        return Probe(ask)
+
+    def port(ping: Any) -> Probe:
+        async def ask() -> None:
+            await asyncio.to_thread(ping)
+
+        return Probe(ask, required=True)
+
+    probes = {name: framework(handle) for name, handle in handles.items()}
+    probes["knowledge"] = port(parts.reader.ping)
+    probes["passage_index"] = port(parts.vectors.ping)
+    probes["models"] = port(parts.scorer.ping)
+    probes["store"] = port(parts.store.ping)
+    return probes

@@ -1,0 +1,177 @@
+"""A claim's way: position → cache → gather → six frameworks in parallel → fuse → record → answer.
+
+The ingress replica, the in-process service and the tests build a :class:`Verifier` from plain async callables, so it
+knows neither Ray nor HTTP. A framework that fails or is too slow is reported as abstained with the reason.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from data.claims import Rejected
+from data.errors import DeadlineError
+from data.evidence import ClaimBatch
+from data.ports import Clock
+from data.questions import Question
+from data.verdicts import Opinion, Outcome, Verdict, abstain
+from deployments.batching import Batcher
+from deployments.breaker import CircuitBreaker
+from deployments.fusion import FusionConfig, PredictionSet, fuse
+from deployments.verdict_cache import VerdictCache
+
+Gather = Callable[[Sequence[Question], int], Awaitable[ClaimBatch]]
+AskFramework = Callable[[ClaimBatch], Awaitable[Sequence[Outcome]]]
+Record = Callable[[Sequence[Verdict]], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class VerifierConfig:
+    """Sizes and times; see ``configs.schema.ServingSettings``."""
+
+    max_batch_claims: int = 64
+    max_batches_in_flight: int = 2
+    max_waiting_claims: int = 4096
+    framework_timeout_s: float = 10.0
+    breaker_failures: int = 5
+    breaker_reset_s: float = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """The parts a verifier is made of. ``position`` gives the ledger position, ``record`` makes verdicts durable."""
+
+    position: Callable[[], Awaitable[int]]
+    gather: Gather
+    frameworks: Mapping[str, AskFramework]
+    record: Record
+    prediction_set: PredictionSet
+
+
+class Verifier:
+    """Answers questions in batches."""
+
+    def __init__(
+        self,
+        steps: Steps,
+        *,
+        cache: VerdictCache,
+        fusion: FusionConfig,
+        clock: Clock,
+        config: VerifierConfig | None = None,
+    ) -> None:
+        self._steps = steps
+        self._cache = cache
+        self._fusion = fusion
+        self._config = config or VerifierConfig()
+        self.breakers = {
+            name: CircuitBreaker(clock, self._config.breaker_failures, self._config.breaker_reset_s)
+            for name in steps.frameworks
+        }
+        self._batcher: Batcher[Question, Verdict | Rejected] = Batcher(
+            self._answer_batch,
+            max_size=self._config.max_batch_claims,
+            max_in_flight=self._config.max_batches_in_flight,
+            max_waiting=self._config.max_waiting_claims,
+        )
+
+    async def answer(self, questions: Sequence[Question]) -> list[Verdict | Rejected]:
+        """Return one verdict (or rejection) a question, in order.
+
+        Raises:
+            CapacityError: too many claims are waiting.
+            UnavailableError: the knowledge or the models cannot be reached.
+        """
+        return await self._batcher.submit(questions) if questions else []
+
+    async def _answer_batch(self, questions: list[Question]) -> list[Verdict | Rejected]:
+        position = await self._steps.position()
+        cached = await self._cache.get(questions, position)
+        open_questions = [q for q, known in zip(questions, cached, strict=True) if known is None]
+        if not open_questions:
+            return [known for known in cached if known is not None]
+        fresh = iter(await self._verify(open_questions, position))
+        return [known if known is not None else next(fresh) for known in cached]
+
+    async def _verify(self, questions: list[Question], position: int) -> list[Verdict | Rejected]:
+        batch = await self._steps.gather(questions, position)
+        asked = sorted({name for question in questions for name in question.frameworks})
+        answers = await asyncio.gather(*(self._ask(name, batch, questions) for name in asked))
+        by_name = dict(zip(asked, answers, strict=True))
+        results = [self._fuse(question, batch, i, by_name) for i, question in enumerate(questions)]
+        verdicts = [result for result in results if isinstance(result, Verdict)]
+        await self._steps.record(verdicts)
+        await self._cache.put(questions, results, position)
+        return results
+
+    async def _ask(self, name: str, batch: ClaimBatch, questions: Sequence[Question]) -> _Answers:
+        rows = [i for i, question in enumerate(questions) if name in question.frameworks]
+        started = time.perf_counter()
+        outcomes, failure = await self._outcomes(name, select(batch, rows))
+        elapsed_ms = (time.perf_counter() - started) * 1000.0
+        return _Answers(dict(zip(rows, outcomes, strict=True)), failure, round(elapsed_ms, 3))
+
+    async def _outcomes(self, name: str, batch: ClaimBatch) -> tuple[Sequence[Outcome], bool]:
+        breaker = self.breakers[name]
+        if not breaker.allows():
+            return [abstain(f"{name} is resting after repeated failures.")] * len(batch), True
+        try:
+            ask = self._steps.frameworks[name](batch)
+            outcomes = await asyncio.wait_for(ask, self._config.framework_timeout_s)
+        except (TimeoutError, DeadlineError):
+            breaker.failed()
+            limit_s = self._config.framework_timeout_s
+            return [abstain(f"{name} did not answer within {limit_s:g} s.")] * len(batch), True
+        except Exception:  # noqa: BLE001 - whatever befell one framework, the others still answer
+            breaker.failed()
+            return [abstain(f"{name} is not available at the moment.")] * len(batch), True
+        breaker.succeeded()
+        return outcomes, False
+
+    def _fuse(
+        self, question: Question, batch: ClaimBatch, index: int, answers: Mapping[str, _Answers]
+    ) -> Verdict | Rejected:
+        opinions: dict[str, Opinion] = {}
+        for name in question.frameworks:
+            outcome = answers[name].outcomes[index]
+            if isinstance(outcome, Rejected):
+                return outcome
+            opinions[name] = outcome
+        verdict = fuse(
+            question,
+            batch,
+            index,
+            opinions,
+            degraded=tuple(name for name in question.frameworks if answers[name].failed),
+            config=self._fusion,
+            prediction_set=self._steps.prediction_set,
+        )
+        latencies = {name: answers[name].elapsed_ms for name in question.frameworks}
+        return replace(verdict, latencies_ms=latencies)
+
+
+@dataclass(frozen=True, slots=True)
+class _Answers:
+    """What one framework said of a batch, by row, and how long it took."""
+
+    outcomes: Mapping[int, Outcome]
+    failed: bool
+    elapsed_ms: float
+
+
+def select(batch: ClaimBatch, rows: Sequence[int]) -> ClaimBatch:
+    """Return the batch of these rows only (the same object when they are all of them)."""
+    if len(rows) == len(batch):
+        return batch
+    vectors = batch.vectors()[list(rows)]
+    return replace(
+        batch,
+        claims=tuple(batch.claims[i] for i in rows),
+        analyses=tuple(batch.analyses[i] for i in rows),
+        embeddings=vectors.tobytes(),
+        evidence=tuple(batch.evidence[i] for i in rows),
+        histories=tuple(batch.histories[i] for i in rows),
+        pattern_hits=tuple(batch.pattern_hits[i] for i in rows),
+    )

@@ -1,0 +1,270 @@
+"""The ``kite`` command: ``python -m tasks.kite run|up|down|status|verify|config``.
+
+``run`` and ``up`` build what is missing, start Ray on loopback, deploy, load the demo knowledge and wait until the
+service answers. Every user mistake ends in one line on standard error and exit code 2.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from rich.console import Console
+
+from cluster import head as ray_head
+from cluster.head import RunningHead
+from cluster.wiring import embedder_folder
+from configs.load import ConfigError, to_yaml
+from configs.schema import Settings
+from data.chunks import cut, rows_of
+from data.errors import KiteError, UnavailableError
+from tasks.load_demo import DEMO, load_demo, load_patterns
+from tasks.session import add_settings_arguments, connect, settings_from
+
+#: Longest wait for the deployments of a first start on two loaded cores.
+READY_TIMEOUT_S = 180.0
+SAMPLES = 3
+
+console = Console(stderr=False, highlight=False)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.command(settings_from(options), options) or 0)
+    except (KiteError, ConfigError) as exc:
+        print(f"kite: {exc}", file=sys.stderr)  # noqa: T201 - the answer of a command
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+def up(settings: Settings, options: argparse.Namespace) -> int:
+    """Start in the background; return when the service answers."""
+    if (head := ray_head.running(settings)) is not None:
+        console.print(f"Kite is running already at {head.http_url}.")
+        return 0
+    with _stopped_on_failure(settings):
+        head = start(settings, demo=options.demo)
+    _print_addresses(head)
+    console.print("Stop it with [bold]make down[/bold].")
+    return 0
+
+
+def run(settings: Settings, options: argparse.Namespace) -> int:
+    """Start, show three verdicts, stay until Ctrl-C, then stop everything that was started."""
+    stopped = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
+    try:
+        head = start(settings, demo=options.demo)
+        if options.demo:
+            _show_samples(head)
+        _print_addresses(head)
+        console.print("Ctrl-C stops it.")
+        while not stopped.wait(1.0):
+            if ray_head.running(settings) is None:
+                raise UnavailableError(f"The cluster ended by itself: see {settings.home}/run/ray.log.")
+    except KeyboardInterrupt:
+        console.print("\nStopping …")
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        ray_head.stop(settings)
+    console.print("Stopped.")
+    return 0
+
+
+def down(settings: Settings, options: argparse.Namespace) -> int:
+    """Stop what ``up`` or ``run`` started for this home."""
+    del options
+    console.print("Stopped." if ray_head.stop(settings) else "Kite is not running.")
+    return 0
+
+
+def status(settings: Settings, options: argparse.Namespace) -> int:
+    """Print the state of every part."""
+    del options
+    head = _head(settings)
+    report = _get(head, "/health")
+    console.print(f"{head.http_url} is [bold]{report['status']}[/bold]")
+    for name, state in sorted(report["services"].items()):
+        console.print(f"  {name:<16} {json.dumps(state)}")
+    return 0 if report["status"] == "healthy" else 1
+
+
+def verify(settings: Settings, options: argparse.Namespace) -> int:
+    """Verify one claim and print the verdict."""
+    _show(_head(settings), options.claim, as_json=options.json)
+    return 0
+
+
+def config(settings: Settings, options: argparse.Namespace) -> int:
+    """Print the settings in force."""
+    del options
+    print(to_yaml(settings), end="")  # noqa: T201 - the answer of a command
+    return 0
+
+
+def start(settings: Settings, *, demo: bool) -> RunningHead:
+    """Start everything and return once the service answers.
+
+    Raises:
+        UnavailableError: a part did not come up; says which, and where its log is.
+    """
+    from deployments.assembly import check_framework_settings
+
+    check_framework_settings(settings)
+    with _step("Checking the embedder"):
+        _build_embedder(settings)
+    with _step("Starting Ray"):
+        head = ray_head.start(settings)
+    with connect(settings):
+        with _step("Starting the deployments"):
+            _deploy(settings, head)
+        with _step("Waiting until every part answers"):
+            _wait_until_ready(head)
+        _load(demo=demo)
+    return head
+
+
+def _deploy(settings: Settings, head: RunningHead) -> None:
+    import ray
+
+    from cluster.actors import ensure_actors
+    from deployments.app import deploy
+
+    actors = ensure_actors(settings)
+    links = {
+        "api": head.http_url,
+        "docs": f"{head.http_url}/docs",
+        "dashboard": head.dashboard_url,
+    }
+    waiting = [actor.ping.remote() for actor in actors]
+    deploy(settings, http_port=head.http_port, links=links)
+    ray.get(waiting, timeout=READY_TIMEOUT_S)
+
+
+def _load(*, demo: bool) -> None:
+    from cluster.remote import RemoteReader
+
+    knowledge = RemoteReader()
+    with _step("Loading patterns and demo knowledge" if demo else "Loading patterns"):
+        load_patterns(knowledge)
+        if demo:
+            load_demo(knowledge)
+
+
+def _build_embedder(settings: Settings) -> None:
+    from tasks.build_embedder import build
+
+    build(embedder_folder(settings))
+
+
+def _wait_until_ready(head: RunningHead) -> None:
+    deadline = time.monotonic() + READY_TIMEOUT_S
+    missing: list[str] = ["the API"]
+    while time.monotonic() < deadline:
+        with contextlib.suppress(UnavailableError):
+            report = _get(head, "/health")
+            missing = [name for name, state in report["services"].items() if state["state"] != "up"]
+            if not missing:
+                return
+        time.sleep(0.2)
+    raise UnavailableError(f"Not up after {READY_TIMEOUT_S:g} s: {', '.join(missing)}.")
+
+
+def _show_samples(head: RunningHead) -> None:
+    rows = [row for chunk in cut(DEMO / "claims.jsonl") for row in rows_of(chunk)]
+    for row in rows[:SAMPLES]:
+        if isinstance(row, dict):
+            _show(head, row["claim"])
+
+
+def _show(head: RunningHead, claim: str, *, as_json: bool = False) -> None:
+    from deployments.client.client import KiteClient
+    from deployments.client.render import render_verdict
+
+    with KiteClient(head.http_url) as client:
+        answer = client.verify(claim)
+    if as_json:
+        print(json.dumps(answer, indent=2, ensure_ascii=False))  # noqa: T201 - the answer of a command
+    else:
+        console.print(render_verdict(answer))
+
+
+def _get(head: RunningHead, path: str) -> Any:
+    import httpx
+
+    try:
+        return httpx.get(f"{head.http_url}{path}", timeout=10.0).json()
+    except (httpx.HTTPError, ValueError) as exc:
+        raise UnavailableError(f"{head.http_url} does not answer: look at `make status`.") from exc
+
+
+def _head(settings: Settings) -> RunningHead:
+    head = ray_head.running(settings)
+    if head is None:
+        raise UnavailableError(f"Kite is not running for {settings.home}: start it with `make up`.")
+    return head
+
+
+def _print_addresses(head: RunningHead) -> None:
+    console.print(f"\n  API        {head.http_url}")
+    console.print(f"  API docs   {head.http_url}/docs")
+    console.print(f"  Dashboard  {head.dashboard_url}\n")
+
+
+@contextlib.contextmanager
+def _stopped_on_failure(settings: Settings) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        ray_head.stop(settings)
+        raise
+
+
+@contextlib.contextmanager
+def _step(label: str) -> Iterator[None]:
+    started = time.monotonic()
+    if console.is_terminal:
+        with console.status(f"{label} …"):
+            yield
+    else:
+        console.print(f"{label} …")
+        yield
+    console.print(f"[green]✓[/green] {label} ({time.monotonic() - started:.1f} s)")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="kite", description="Brahminy Kite: claims in, verdicts out.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    table: list[tuple[str, Callable[[Settings, argparse.Namespace], int]]] = [
+        ("run", run),
+        ("up", up),
+        ("down", down),
+        ("status", status),
+        ("verify", verify),
+        ("config", config),
+    ]
+    for name, command in table:
+        sub = commands.add_parser(name, help=(command.__doc__ or "").strip().split("\n")[0])
+        sub.set_defaults(command=command)
+        add_settings_arguments(sub)
+        if name in {"run", "up"}:
+            sub.add_argument("--no-demo", dest="demo", action="store_false", help="start with no knowledge")
+        if name == "verify":
+            sub.add_argument("claim")
+            sub.add_argument("--json", action="store_true", help="print the whole answer")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

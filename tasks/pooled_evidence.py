@@ -1,0 +1,81 @@
+"""Evidence as retrieval would find it, for labelled claims: word search and vectors over a pool of passages, fused.
+
+Called by ``tasks.train_aggregator``. Deterministic: hits are ordered by score, ties by id.
+"""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Sequence
+
+import numpy as np
+
+from data.analysis import Span
+from data.evidence import Evidence, RetrievalScores
+from data.ports import Embedder
+from tasks.labelled import PoolPassage
+
+#: Constant of reciprocal rank fusion. Source: Cormack, Clarke & Büttcher 2009.
+RRF_CONSTANT = 60
+_WORD = re.compile(r"\w+")
+
+
+class PooledEvidence:
+    """Finds passages of one pool for claims. Holds everything in memory."""
+
+    def __init__(self, pool: Sequence[PoolPassage], embedder: Embedder) -> None:
+        self._pool = list(pool)
+        self._place = {passage.id: place for place, passage in enumerate(self._pool)}
+        self._vectors = embedder.embed([passage.text for passage in self._pool])
+        self._embedder = embedder
+        self._words = sqlite3.connect(":memory:")
+        self._words.execute("CREATE VIRTUAL TABLE passages USING fts5(text, tokenize='porter unicode61')")
+        rows = [(place, f"{each.title} {each.text}") for place, each in enumerate(self._pool)]
+        self._words.executemany("INSERT INTO passages(rowid, text) VALUES (?, ?)", rows)
+
+    def title(self, passage_id: str) -> str:
+        """Return the title of a passage of the pool."""
+        return self._pool[self._place[passage_id]].title
+
+    def find(self, claim: str, k: int) -> list[Evidence]:
+        """Return the best ``k`` passages by fused rank."""
+        lexical = self._lexical(claim, 4 * k)
+        similar = self._vectors @ self._embedder.embed([claim])[0]
+        dense = [int(place) for place in np.argsort(-similar, kind="stable")[: 4 * k]]
+        fused: dict[int, float] = {}
+        for ranking in (list(lexical), dense):
+            for rank, place in enumerate(ranking):
+                fused[place] = fused.get(place, 0.0) + 1.0 / (RRF_CONSTANT + rank + 1)
+        best = sorted(fused, key=lambda place: (-fused[place], self._pool[place].id))[:k]
+        among = set(dense)
+        return [
+            self._evidence(
+                place,
+                bm25=lexical.get(place),
+                dense=round(float(similar[place]), 6) if place in among else None,
+                fused=fused[place],
+            )
+            for place in best
+        ]
+
+    def get(self, passage_id: str, claim: str) -> Evidence:
+        """Return one passage as if it had been found for ``claim`` by both ways."""
+        place = self._place[passage_id]
+        cosine = float(self._vectors[place] @ self._embedder.embed([claim])[0])
+        return self._evidence(place, bm25=1.0, dense=round(cosine, 6), fused=1.0 / RRF_CONSTANT)
+
+    def _lexical(self, claim: str, k: int) -> dict[int, float]:
+        words = sorted({word.casefold() for word in _WORD.findall(claim)})
+        query = " OR ".join(f'"{word}"' for word in words)
+        rows = self._words.execute(
+            "SELECT rowid, -bm25(passages) FROM passages WHERE passages MATCH ? ORDER BY bm25(passages), rowid LIMIT ?",
+            (query, k),
+        )
+        return {int(place): float(score) for place, score in rows}
+
+    def _evidence(self, place: int, *, bm25: float | None, dense: float | None, fused: float) -> Evidence:
+        passage = self._pool[place]
+        scores = RetrievalScores(bm25, dense, round(fused, 6))
+        span = Span(0, len(passage.text))
+        return Evidence(passage.id, passage.id, passage.text, span, title=passage.title, scores=scores)

@@ -1,0 +1,75 @@
+"""What every command shares: settings from its arguments, and a connection to the running cluster."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from cluster.head import RunningHead, authentication, running
+from cluster.names import NAMESPACE
+from configs.load import ENVIRONMENTS, load_settings
+from configs.schema import Settings
+from data.errors import UnavailableError
+
+
+def add_settings_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add ``--env``, ``--config`` and ``--set`` to a command."""
+    parser.add_argument("--env", choices=ENVIRONMENTS, help="which settings file to start from")
+    parser.add_argument("--config", type=Path, metavar="FILE", help="one more YAML file of settings")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        dest="overrides",
+        metavar="KEY=VALUE",
+        help="such as http.port=8001",
+    )
+
+
+def settings_from(options: argparse.Namespace) -> Settings:
+    """Return the settings that a command's arguments name; raises ``ConfigError``."""
+    return load_settings(environment=options.env, file=options.config, overrides=options.overrides)
+
+
+@contextmanager
+def connect(settings: Settings) -> Iterator[RunningHead | None]:
+    """Connect this process to the cluster for the length of the block.
+
+    Inside a Ray job the job's own cluster is used; elsewhere the one that ``kite up`` started for this home.
+
+    Raises:
+        UnavailableError: nothing is running.
+    """
+    import ray
+
+    if ray.is_initialized():
+        yield running(settings)
+        return
+    head = None if "RAY_ADDRESS" in os.environ else running(settings)
+    if head is None and "RAY_ADDRESS" not in os.environ:
+        raise UnavailableError(f"Kite is not running for {settings.home}: start it with `make up`.")
+    os.environ.update(client_environment(settings))
+    ray.init(
+        address=head.gcs_address if head else None,
+        namespace=NAMESPACE,
+        log_to_driver=False,
+        logging_level="ERROR",
+    )
+    try:
+        yield head
+    finally:
+        ray.shutdown()
+
+
+def client_environment(settings: Settings) -> dict[str, str]:
+    """Return the variables a driver needs to behave as the cluster's own processes do."""
+    return {
+        **authentication(settings),
+        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+        "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
+        "RAY_SERVE_ENABLE_HA_PROXY": "1" if settings.http.haproxy else "0",
+        "RAY_USAGE_STATS_ENABLED": "0",
+    }
