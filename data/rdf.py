@@ -7,12 +7,24 @@ from __future__ import annotations
 
 import hashlib
 import re
+from urllib.parse import unquote
 
 from data.errors import InvalidValueError
 
 #: Prefix of the names that blank nodes get, so that statements can be deleted and replayed by name.
 BLANK_PREFIX = "urn:kite:blank:"
 
+#: Predicates that give a thing its name, best first.
+LABELS = (
+    "http://www.w3.org/2000/01/rdf-schema#label",
+    "http://schema.org/name",
+    "https://schema.org/name",
+    "http://www.w3.org/2004/02/skos/core#prefLabel",
+)
+#: Predicates that say where a graph came from.
+SOURCES = ("http://www.w3.org/ns/prov#wasDerivedFrom", "http://purl.org/dc/terms/source")
+
+_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _ESCAPE = re.compile(r"\\u([0-9A-Fa-f]{4})|\\U([0-9A-Fa-f]{8})")
 #: What may hold any word in SPARQL without meaning it: comments, strings (long ones first), IRIs.
 _OPAQUE = re.compile(
@@ -51,6 +63,14 @@ def check_query(sparql: str) -> None:
         raise InvalidValueError(
             "SERVICE is not allowed: a query may ask this knowledge only. Remove that clause."
         )
+
+
+def readable(iri: str) -> str:
+    """Return the end of an IRI as words (``birthPlace``: ``birth Place``); empty for a blank node."""
+    if iri.startswith(BLANK_PREFIX):
+        return ""
+    end = re.split(r"[#/:]", iri.rstrip("#/:"))[-1]
+    return " ".join(_CAMEL.sub(" ", re.sub(r"[_+-]", " ", unquote(end))).split())
 
 
 def _named(term: object, key: str) -> str:

@@ -82,7 +82,7 @@ def _document(fields: dict[str, Any]) -> Document:
         raise InvalidValueError("The row has no text.")
     known["id"] = str(known.get("id") or document_id(known["text"]))
     document = msgspec.convert({**known, "metadata": extra}, Document, strict=False)
-    if not split(document):
+    if not split(document) or not any(char.isalnum() for char in document.text):
         raise InvalidValueError("The text has no words.")
     return document
 

@@ -21,6 +21,7 @@ from data.knowledge import Fact, Passage, text_sha256
 from data.lookup import Fetched, Found, KnowledgeReader, Limits, Wanted
 from data.ports import Embedder, HistoryQuery, Hit, Query, TextAnalyser, VectorIndex
 from data.questions import Question
+from data.statements import state
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,21 +148,6 @@ def fuse(lexical: Sequence[Hit], dense: Sequence[Hit], config: RetrievalConfig) 
     return dict(sorted(merged.items(), key=lambda item: (-item[1].fused, item[0])))
 
 
-def state_fact(fact: Fact) -> str:
-    """Return the fact as an English sentence."""
-    subject, predicate, value = fact.subject.strip(), fact.predicate.strip(), fact.object.strip()
-    if predicate.split(" ", 1)[0] in _VERBS:
-        return f"{subject} {predicate} {value}."
-    return f"The {predicate} of {subject} is {value}."
-
-
-#: Predicates that begin with one of these read as "subject predicate object".
-_VERBS = frozenset(
-    "is was are were has had lies won wrote founded discovered invented composed painted directed borders contains "
-    "belongs orbits causes flows hosted designed developed played sings sang holds held became died born".split()
-)
-
-
 def _cite_passage(passage: Passage, scores: RetrievalScores) -> Evidence:
     return Evidence(
         id=passage.id,
@@ -178,7 +164,7 @@ def _cite_passage(passage: Passage, scores: RetrievalScores) -> Evidence:
 
 
 def _cite_fact(fact: Fact, kind: EvidenceKind) -> Evidence:
-    text = state_fact(fact)
+    text = state(fact)
     return Evidence(
         id=f"{kind}:{fact.id}",
         document_id=f"{kind}:{fact.id}",

@@ -49,7 +49,7 @@ SAMPLES = (
     "Der Rhein ist länger als die Elbe.",
     "CO2",
     "The committee met on Tuesday and postponed, for the third time this year, its decision on whether the "
-    "bridge that links the two halves of the city should be repaired, replaced, or closed until funds are found.",
+    "bridge that links the two halves of the city should be repaired, replaced, or closed.",
 )
 
 
@@ -141,7 +141,7 @@ def compare(folder: Path, plain: Path) -> NDArray[np.float32]:
 
 
 def _present(target: Path) -> str | None:
-    """Return the identity of a sound embedder in ``target``; ``None`` where it is missing, damaged, another."""
+    """Return the identity of a sound embedder in ``target``; ``None`` where it is missing or unsound."""
     try:
         manifest = read_manifest(target)
     except (ModelUnavailableError, CorruptDataError):

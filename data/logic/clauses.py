@@ -1,6 +1,7 @@
 """Cuts a claim into clauses and says whether they are asserted at all: what every reader in this package starts from.
 
-A clause that is reported, hedged, conditional or asked commits its speaker to nothing, so no constraint is read from it.
+A clause that is reported, hedged, conditional or asked commits its speaker to nothing, so no constraint is
+read from it.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from functools import lru_cache
 from data.analysis import Analysis, Span
 from data.text.lemmas import lemma_of
 
-#: Words that take back the commitment to what is said around them: reporting, hedging, modality, fiction, alternatives.
+#: Words that take back the commitment to what is said around them: reporting, hedging, modality, fiction,
+#: alternatives.
 _DISTANCE = re.compile(
     r"\b(?:said|says?|saying|claim(?:s|ed|ing)?|according|reported(?:ly)?|alleged(?:ly)?|supposed(?:ly)?|apparently"
     r"|believe[sd]?|thinks?|thought|rumou?red|predict(?:s|ed)?|expect(?:s|ed)?|plan(?:s|ned)? to|propos(?:es|ed)"

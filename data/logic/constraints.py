@@ -1,7 +1,7 @@
 """Typed constraints: what a claim, an accepted fact or a rule of the world says, in a form that a solver can decide.
 
-Built by the readers in this package, decided by ``data.logic.solver``. Every constraint stays inside linear real
-arithmetic with propositional connectives, so each question has an answer and none needs a time limit.
+Built by the readers in this package, decided by ``data.logic.solver``. Every constraint stays inside linear
+real arithmetic with propositional connectives, so each question has an answer and none needs a time limit.
 """
 
 from __future__ import annotations
@@ -90,7 +90,8 @@ Formula = Linear | Takes | Holds | Belongs | Quantified | Negation | Both | Impl
 @dataclass(frozen=True, slots=True)
 class Statement:
     """One constraint and where it comes from. ``id`` is unique in a problem and orders it; ``words`` are quoted in the
-    explanation; ``span`` is into the claim, for statements of the claim."""
+    explanation; ``span`` is into the claim, for statements of the claim.
+    """
 
     id: str
     formula: Formula

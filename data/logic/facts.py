@@ -1,7 +1,7 @@
 """Holds a claim beside accepted facts: for each attribute that both speak of, the claim's statement and the fact's.
 
-Called by ``data.logic.reading``. A fact counts only at its time: an attribute that changes (a population, a capital)
-says nothing about a claim of another time.
+Called by ``data.logic.reading``. A fact counts only at its time: an attribute that changes (a population, a
+capital) says nothing about a claim of another time.
 """
 
 from __future__ import annotations
@@ -60,8 +60,8 @@ class AcceptedFact:
 class FactMatch:
     """A claim's statement beside an accepted fact on the same attribute.
 
-    ``accepted`` is the fact with room for honest difference (it must clash to contradict); ``exact`` is the fact as
-    stated (it must entail to support).
+    ``accepted`` is the fact with room for honest difference (it must clash to contradict); ``exact`` is the
+    fact as stated (it must entail to support).
     """
 
     claim: Statement
@@ -140,7 +140,7 @@ def _match_group(
         return None
     fact = min(current, key=lambda fact: (_distance(located, fact), fact.evidence.id))
     formula = _claim_formula(reading, located, fact)
-    if formula is None:
+    if formula is None or _names_both(located, fact):
         return None
     if located.denied:
         formula = Negation(formula)
@@ -187,6 +187,13 @@ def _distance(located: Located, fact: AcceptedFact) -> float:
             else max(fact.value.first - period.last, period.first - fact.value.last, 0.0)
         )
     return 0.0 if isinstance(value, str) and same_name(key(value), str(fact.value)) else 1.0
+
+
+def _names_both(located: Located, fact: AcceptedFact) -> bool:
+    """Say whether the sentence names the accepted value beside another: "A and B directed it" does not deny A."""
+    if not isinstance(located.value, str) or same_name(key(located.value), str(fact.value)):
+        return False
+    return f" {fact.value} " in f" {key(located.sentence.text)} "
 
 
 def _claim_formula(reading: Reading, located: Located, fact: AcceptedFact) -> Formula | None:

@@ -1,11 +1,12 @@
 """Finds where a claim states an attribute of a subject: the subject's name, the words for the attribute, a value.
 
-Called by ``data.logic.facts``. The three must stand in one sentence with nothing but function words between them, so
-that "the University of Paris was founded in 1850" is not read as a statement about Paris.
+Called by ``data.logic.facts``. The three must stand in one sentence with nothing but function words between
+them, so that "the University of Paris was founded in 1850" is not read as a statement about Paris.
 """
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -47,6 +48,11 @@ _OTHER = re.compile(r"\b(?:who|which|that|whose|where|his|her|their|and\s+[A-Z])
 #: What may follow a count that is to stand for the whole.
 _END = re.compile(r"(?:\s+(?:people|inhabitants|residents|there|now|today))*\s*(?:$|[.,;)]|and\b|as of\b)")
 
+#: Words that make a date a bound; those that stand beside it are part of the mention already.
+_OFFSET = re.compile(
+    r"\b(?:before|after|by|until|till|since|from|over|more|less|than|up|least|most)\b", re.IGNORECASE
+)
+
 Value = Quantity | DateMention | str
 
 
@@ -70,7 +76,8 @@ def locate(
 ) -> Located | None:
     """Return the first statement of this attribute of this subject, or ``None``.
 
-    ``dimension`` is wanted of numbers; ``hint`` is the accepted name, looked for even where it is not capitalised.
+    ``dimension`` is wanted of numbers; ``hint`` is the accepted name, looked for even where it is not
+    capitalised.
     """
     name = _name_pattern(subject)
     for sentence in reading.sentences:
@@ -154,15 +161,15 @@ def _fitted(
     ):
         return None
     ordered = sorted(pieces, key=lambda piece: piece.start)
-    between = [
-        reading.text[left.end : right.start] for left, right in zip(ordered, ordered[1:], strict=False)
-    ]
+    between = [reading.text[left.end : right.start] for left, right in itertools.pairwise(ordered)]
     if ordered[0] is mention:
         between[0] = _APPOSITION.sub(" ", between[0])
         if _inherits(reading.text, sentence, mention, between[0]):
             between[0] = ""
     if predicate.kind == "date":
         between[-1] = _PLACE.sub(" ", between[-1])
+        if _OFFSET.search(between[-1]):
+            return None
     words = [word.lower() for gap in between for word in _WORD.findall(gap)]
     words = [word for word in words if not predicate.cue.fullmatch(word)]
     denials = sum(word in _NEGATIONS or bool(_CONTRACTED.search(word)) for word in words)

@@ -1,7 +1,8 @@
 """Reads what a claim's own numbers and dates say of each other: bounds, shares, lives, spans of time.
 
-Called by ``data.logic.reading``. Each reader returns the claim's statements together with the rules of the world they
-need (nobody dies before being born; a part is no more than the whole), so that the solver can name both.
+Called by ``data.logic.reading``. Each reader returns the claim's statements together with the rules of the
+world they need (nobody dies before being born; a part is no more than the whole), so that the solver can
+name both.
 """
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ _BETWEEN_BOUNDS = re.compile(
     r"|exactly|than|least|most|no|not|up|to|a|total|of|maximum|minimum)\s*)*$",
     re.IGNORECASE,
 )
-#: Nouns that a share is a part of when they follow "% of"; "120 % of the limit" or "of last year's" is no such share.
+#: Nouns that a share is a part of when they follow "% of"; "120 % of the limit" or "of last year's" is no
+#: such share.
 _WHOLE = re.compile(
     r"^\s*(?:(?:all|the|our|its|their|these|those|every)\s+)*(?:[a-z-]+\s+){0,2}?"
     r"(?:people|persons|population|humans?|humanity|adults|children|kids|women|men|girls|boys|students|pupils|teachers"
@@ -79,7 +81,8 @@ _PAIRS = (
         "office",
     ),
 )
-#: What may stand between the two events' clauses if they are about the same thing: the second verb has no new subject.
+#: What may stand between the two events' clauses if they are about the same thing: the second verb has no
+#: new subject.
 _SAME_SUBJECT = re.compile(
     r"(?:^\s*|[\s,;(–—-]|\b(?:and|but|then|who|he|she|it|they|later|which|until|before|was|were|had|only)\b)"
     r"(?:\s*\b(?:and|but|then|he|she|it|they|later|was|were|had|finally|only|also|subsequently|been)\b)*\s*$",

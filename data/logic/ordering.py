@@ -1,7 +1,7 @@
 """Reads orders from a claim ("A is taller than B", "A was born before B") and grounds them in accepted facts.
 
-Called by ``data.logic.reading``. Several orders in one claim may form a circle; with facts on both sides one order
-alone can be decided.
+Called by ``data.logic.reading``. Several orders in one claim may form a circle; with facts on both sides one
+order alone can be decided.
 """
 
 from __future__ import annotations
@@ -138,7 +138,8 @@ def _is_name(name: str) -> bool:
 def ground(orders: Sequence[Order], facts: Sequence[AcceptedFact]) -> list[GroundedOrder]:
     """Return the orders for whose two sides there is an accepted fact that holds now, with those facts.
 
-    Where several facts give one attribute of one subject, the order is left undecided: they may be of different times.
+    Where several facts give one attribute of one subject, the order is left undecided: they may be of
+    different times.
     """
     by_variable: dict[str, list[AcceptedFact]] = {}
     for fact in facts:

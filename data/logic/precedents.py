@@ -1,7 +1,7 @@
 """Holds a claim beside earlier accepted claims by wording: the same, its denial, or the same with another number.
 
-Used by the consistency framework. Only claims that are word for word the same but for numbers and negation are
-compared: for anything looser the evidence must speak.
+Used by the consistency framework. Only claims that are word for word the same but for numbers and negation
+are compared: for anything looser the evidence must speak.
 """
 
 from __future__ import annotations

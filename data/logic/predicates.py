@@ -1,7 +1,7 @@
 """The attributes that have one value at a time: how facts name them, how claims word them, how far values may differ.
 
-Used by the fact and ordering readers. Only for these may a different value contradict a claim; a person has one birth
-date but many friends. A numeric fact with any other predicate is read by :func:`worded_as`.
+Used by the fact and ordering readers. Only for these may a different value contradict a claim; a person has
+one birth date but many friends. A numeric fact with any other predicate is read by :func:`worded_as`.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ ValueKind = Literal["date", "number", "name"]
 class Predicate:
     """A single-valued attribute.
 
-    ``names`` are fact predicates in the spelling of :func:`plain_name`; ``cue`` finds the words that a claim uses for
-    it. ``slack`` is how far an accepted value may lie off before it contradicts: a share of the value for numbers, days
-    for dates. ``changes`` says that the value has a time (a population), others are settled once (a birth).
-    ``glue`` are further words that may stand between the parts of such a statement.
+    ``names`` are fact predicates in the spelling of :func:`plain_name`; ``cue`` finds the words that a claim
+    uses for it. ``slack`` is how far an accepted value may lie off before it contradicts: a share of the
+    value for numbers, days for dates. ``changes`` says that the value has a time (a population), others are
+    settled once (a birth). ``glue`` are further words that may stand between the parts of such a statement.
     """
 
     slug: str
@@ -34,6 +34,9 @@ class Predicate:
     glue: frozenset[str] = frozenset()
     #: False where two different names can both be right (a city and the country it is in).
     exclusive: bool = True
+    #: False where others may share the attribute (a second director): a different name then only speaks
+    #: against.
+    firm: bool = True
     #: True where words that follow narrow what is counted ("40 million people in cities" is no population).
     closed: bool = False
 
@@ -45,7 +48,7 @@ _NOT_WORD = re.compile(r"[\W_]+")
 @lru_cache(maxsize=4_096)
 def plain_name(predicate: str) -> str:
     """Return a fact's predicate as lower-case words: "dateOfBirth", "date_of_birth", ".../dateOfBirth" are one."""
-    last = re.split(r"[/#]", predicate.rstrip("/#"))[-1] if "://" in predicate else predicate.split(":")[-1]
+    last = re.split(r"[/#]" if "://" in predicate else ":", predicate.rstrip("/#"))[-1]
     return _NOT_WORD.sub(" ", _CAMEL.sub(" ", last)).strip().casefold()
 
 
@@ -60,6 +63,7 @@ def _predicate(  # noqa: PLR0913 - one row of a table
     changes: bool = False,
     glue: str = "",
     exclusive: bool = True,
+    firm: bool = True,
     closed: bool = False,
 ) -> Predicate:
     return Predicate(
@@ -72,18 +76,21 @@ def _predicate(  # noqa: PLR0913 - one row of a table
         changes,
         frozenset(glue.split()),
         exclusive,
+        firm,
         closed,
     )
 
 
-#: A year: dates of founding, release and the like are told by the act, the charter or the opening, often a year apart.
+#: A year: dates of founding, release and the like are told by the act, the charter or the opening, often a
+#: year apart.
 _A_YEAR = 366.0
 #: Measurements of one thing differ by method (a mountain with or without its snow, a river by its source).
 _MEASURED = 0.03
 #: Counts of people differ by census and year.
 _COUNTED = 0.15
 
-#: Slacks are conventions of this file: wide enough for honest sources to differ, narrow enough to catch a wrong value.
+#: Slacks are conventions of this file: wide enough for honest sources to differ, narrow enough to catch a
+#: wrong value.
 PREDICATES: tuple[Predicate, ...] = (
     _predicate(
         "birth",
@@ -216,9 +223,15 @@ PREDICATES: tuple[Predicate, ...] = (
         "author|written by|writer|p50",
         "wrote|written by|author",
         glue="novel book play poem",
+        firm=False,
     ),
     _predicate(
-        "director", "name", "director|directed by|p57", "directed(?: by)?|director", glue="film movie"
+        "director",
+        "name",
+        "director|directed by|p57",
+        "directed(?: by)?|director",
+        glue="film movie",
+        firm=False,
     ),
     _predicate(
         "currency",

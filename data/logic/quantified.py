@@ -1,7 +1,7 @@
 """Reads quantifiers ("all birds fly", "some do not"), class membership and conditions from a claim.
 
-Called by ``data.logic.reading``. Takes a clause only where its form is plain: a claim that is not understood gives no
-constraint rather than a guessed one.
+Called by ``data.logic.reading``. Takes a clause only where its form is plain: a claim that is not understood
+gives no constraint rather than a guessed one.
 """
 
 from __future__ import annotations

@@ -23,8 +23,9 @@ from data.logic.quantified import quantified_statements
 class ClaimLogic:
     """What one claim says, ready for the solver.
 
-    ``inner`` are groups of statements of the claim (and rules of the world) that meet each other; ``classes`` is the
-    claim's statements on classes with accepted class facts that they meet; ``matches`` and ``orders`` meet facts.
+    ``inner`` are groups of statements of the claim (and rules of the world) that meet each other;
+    ``classes`` is the claim's statements on classes with accepted class facts that they meet; ``matches``
+    and ``orders`` meet facts.
     """
 
     reading: Reading

@@ -1,7 +1,8 @@
 """Decides sets of statements with Z3: can all be true together, and if not, which few of them clash?
 
-Used by the consistency framework. The answer depends on the statements alone: every question gets a fresh Z3 context
-with a fixed seed and a resource limit (never a clock), and the clash is shrunk in the statements' own order.
+Used by the consistency framework. The answer depends on the statements alone: every question gets a fresh Z3
+context with a fixed seed and a resource limit (never a clock), and the clash is shrunk in the statements'
+own order.
 """
 
 from __future__ import annotations
@@ -206,8 +207,8 @@ class _Problem:
     def _region(self, region: int) -> Any:
         """Return how many things have exactly the properties whose bits are set in ``region``.
 
-        A real number, not an integer: the constraints are sums compared with 0, with 1 and with each other, so any
-        rational solution can be scaled up to an integer one, and reals are cheaper.
+        A real number, not an integer: the constraints are sums compared with 0, with 1 and with each other,
+        so any rational solution can be scaled up to an integer one, and reals are cheaper.
         """
         return self._z3.Real(f"r{region}", self._ctx)
 
@@ -223,7 +224,8 @@ class _Problem:
     def _quantified(self, formula: Quantified) -> Any:
         """Return the quantifier as a condition on counts.
 
-        The class is taken to exist (existential import, as in ordinary speech: "all my sons" says I have one).
+        The class is taken to exist (existential import, as in ordinary speech: "all my sons" says I have
+        one).
         """
         kind, prop, has = formula.kind, formula.property, formula.positive
         inside = self._count({prop: has} | {kind: True}) if kind != prop else self._count({kind: has})

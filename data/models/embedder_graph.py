@@ -89,7 +89,7 @@ def bert_body(
 
 
 def sentence_model(weights: Weights, shape: BertShape | None = None) -> Any:
-    """Return the ``onnx.ModelProto`` from ids and mask, (batch, length), to unit ``embedding`` (batch, hidden)."""
+    """Return the ``onnx.ModelProto`` from ids and mask (batch, length) to unit vectors (batch, hidden)."""
     shape = shape or BertShape()
     builder = GraphBuilder()
     hidden = bert_body(builder, weights, shape)
@@ -98,7 +98,7 @@ def sentence_model(weights: Weights, shape: BertShape | None = None) -> Any:
 
 
 def finished_model(builder: GraphBuilder, inputs: tuple[str, ...], *, output: str, width: int) -> Any:
-    """Return the checked ``onnx.ModelProto``: (batch, length) int64 inputs, one (batch, width) float output."""
+    """Return the checked ``onnx.ModelProto``: (batch, length) int64 in, one (batch, width) float out."""
     import onnx
     from onnx import TensorProto, helper
 

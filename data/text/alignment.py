@@ -1,4 +1,4 @@
-"""Lays a claim beside a passage, word for word: finds the sentence that is closest and how much of the claim it covers.
+"""Lays a claim beside a passage, word for word: which sentence is closest, how much of the claim it covers.
 
 Called once a pair by ``data.text.comparison``; the other parts read its result. Only content lemmas count.
 """
@@ -19,7 +19,7 @@ _MAX_LOG_RATIO = 3.0
 
 @dataclass(frozen=True, slots=True)
 class Alignment:
-    """The best sentence of the passage and the overlap with it. ``recall`` is the claim's share found in ``best``."""
+    """The ``best`` sentence of the passage; ``recall`` is the share of the claim found in it."""
 
     best: SentenceProfile
     recall: float

@@ -1,7 +1,7 @@
 """Takes texts apart: the ``TextAnalyser`` of the house, on spaCy's tokenizer and our own readers.
 
-Built once a process (models actor, tests, training) and shared by its threads. The same text always gives the same
-analysis: every reader is a rule, and the cache holds only what it would compute again.
+Built once a process (models actor, tests, training) and shared by its threads. The same text always gives
+the same analysis: every reader is a rule, and the cache holds only what it would compute again.
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ _LABELS = {
 class SpacyAnalyser:
     """Analyses English text with spaCy's tokenizer and rule-based readers; any Unicode text is accepted.
 
-    ``pipeline`` names an installed spaCy pipeline whose entities and lemmas replace ours; ``None`` needs no model at all.
-    Thread safe: spaCy is entered by one thread at a time.
+    ``pipeline`` names an installed spaCy pipeline whose entities and lemmas replace ours; ``None`` needs no
+    model at all. Thread safe: spaCy is entered by one thread at a time.
 
     Raises:
         ConfigError: the named pipeline is not installed.
@@ -110,8 +110,7 @@ class SpacyAnalyser:
 def assemble(words: Words, names: list[Entity] | None = None) -> Analysis:
     """Return the analysis of tokenised ``words``; ``names`` take the place of our own entity rules."""
     first_words = _sentence_starts(words)
-    dates = find_dates(words, _starts(words, _DATE_STARTERS))
-    dated = [date.span for date in dates]
+    dates, dated = find_dates(words, _starts(words, _DATE_STARTERS))
     quantities = find_quantities(words, _starts(words, STARTERS), dated)
     entities = find_entities(words, first_words, dated) if names is None else names
     tokens = tuple(
@@ -139,7 +138,8 @@ def _load(pipeline: str | None) -> Any:
         return spacy.load(pipeline)
     except OSError as exc:
         raise ConfigError(
-            f"The spaCy pipeline {pipeline!r} is not installed: install it, or leave the setting empty for the built-in rules."
+            f"The spaCy pipeline {pipeline!r} is not installed: "
+            "install it, or leave the setting empty for the built-in rules."
         ) from exc
 
 
@@ -170,14 +170,14 @@ def _entities_of(doc: Any) -> Iterable[Entity]:
 
 
 def _starts(words: Words, starters: frozenset[str]) -> list[int]:
-    """Return the words that could start a number or date: with a digit in the first two characters, or listed."""
+    """Return the words that could start a number or date: listed, or a digit in the first two letters."""
     return [
         i for i, low in enumerate(words.lower) if low in starters or low[0].isdigit() or low[1:2].isdigit()
     ]
 
 
 def _sentence_starts(words: Words) -> list[int]:
-    """Return the index of each sentence's first word: after a full stop and its closing quotes, or an empty line."""
+    """Return the index of each sentence's first word."""
     starts = [0] if len(words) else []
     surface = words.surface
     for index in range(1, len(surface)):
@@ -199,5 +199,5 @@ def _breaks(words: Words, index: int) -> bool:
 
 
 def _sentences(words: Words, starts: list[int]) -> tuple[Span, ...]:
-    ends = [*starts[1:], len(words)]
+    ends = [*starts[1:], len(words)][: len(starts)]
     return tuple(words.span(first, end) for first, end in zip(starts, ends, strict=True))

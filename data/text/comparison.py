@@ -1,8 +1,8 @@
-"""How a passage stands to a claim, read from their words: findings a person can check, and features for the stance model.
+"""How a passage stands to a claim, read from their words: findings to check, features for the stance model.
 
-Called for every (claim, passage) pair by the empirical framework and by stance training. Pure and deterministic: the
-same two texts and analyses always give the same ``Comparison``. Titles are the caller's business: put the title before
-the passage text if it should count.
+Called for every (claim, passage) pair by the empirical framework and by stance training. Pure and
+deterministic: the same two texts and analyses always give the same ``Comparison``. Titles are the caller's
+business: put the title before the passage text if it should count.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from data.text.number_agreement import compare_numbers
 from data.text.profile import profile_of
 from data.text.word_conflicts import compare_wording
 
-#: Order of ``Comparison.features``. "sentence" is the passage sentence that is aligned best with the claim; counts are
-#: capped at 5, shares are in [0, 1], logs are natural. All are finite.
+#: Order of ``Comparison.features``. "sentence" is the passage sentence that is aligned best with the claim;
+#: counts are capped at 5, shares are in [0, 1], logs are natural. All are finite.
 FEATURE_NAMES: tuple[str, ...] = (
     # words
     "lemma_recall",  # share of distinct claim content lemmas anywhere in the passage
@@ -78,8 +78,10 @@ FEATURE_NAMES: tuple[str, ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What was found. ``features`` are in the order of ``FEATURE_NAMES``; ``sentence`` is the passage sentence that is
-    aligned best with the claim (the empty span of an empty passage). ``Finding.evidence_id`` is left to the caller.
+    """What was found.
+
+    ``features`` are in the order of ``FEATURE_NAMES``; ``sentence`` is the passage sentence that is aligned
+    best with the claim (the empty span of an empty passage). ``Finding.evidence_id`` is left to the caller.
     """
 
     findings: tuple[Finding, ...]

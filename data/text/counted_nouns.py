@@ -20,7 +20,10 @@ criteria bacteria personnel staff crew aircraft sheep fish buses gases bonuses b
 )
 #: What ends a noun phrase for certain.
 PHRASE_ENDS: frozenset[str] = frozenset('.;:!?()[]"“”') | {",", "``", "''", "—", "–"}
-_HOLDERS_SKIP = frozenset(COMPARATOR_ENDS) | {"a", "the", "an", "at", "its", "more", "less", "no", "than"}
+_HOLDERS_SKIP = (COMPARATOR_ENDS | {"a", "the", "an", "at", "its", "more", "less", "no", "than"}) - {
+    "of",
+    "to",
+}
 
 _DASHES = frozenset("-–—−")
 _PASSED_OVER = frozenset(("the", "these", "those", "its", "his", "her", "their", "'s", "'", "’s", "other"))
@@ -57,14 +60,16 @@ def is_plural(low: str) -> bool:
 
 
 def noun_ranked(words: Words, at: int) -> str | None:
-    """Return the lemma of the head of a singular phrase ("third studio album" -> album), at most three words long."""
+    """Return the lemma of the head of a short singular phrase ("third studio album" -> album)."""
     head = None
     for index in range(at, min(at + 3, len(words))):
         low = words.lower[index]
+        if low == "most" and head is None:
+            continue
         if not low.isalpha() or low in STOP_WORDS or (head and low.endswith(("ed", "ing"))):
             break
         head = words.lemmas[index]
-        if is_plural(low):
+        if is_plural(low) and words.surface[index].islower():
             break
     return head
 
@@ -74,7 +79,7 @@ def noun_before(words: Words, first: int) -> str | None:
     index = first - 1
     while words.low(index) in _HOLDERS_SKIP and index > first - 5:
         index -= 1
-    if words.low(index) not in ("of", "is", "was", "were", "are", "to", "by"):
+    if words.low(index) not in ("of", "is", "was", "were", "are", "to"):
         return None
     index -= 1
     low = words.low(index)

@@ -1,8 +1,9 @@
-"""Finds words with a function: negation, quantifiers, hedges, modality, comparison, attribution, implication, deixis.
+"""Finds words with a function: negation, quantifiers, hedges, comparison, attribution, deixis and more.
 
 Called by the analyser. Kinds and their values:
 
-- ``negation``: the word itself ("not", "without", "failed to"); it governs what follows it (``polarity.negation_scope``);
+- ``negation``: the word itself ("not", "without", "failed to"); it governs what follows it
+(``polarity.negation_scope``);
 - ``quantifier``: all, none, some, most, few, many, only, both, first, last, often, sometimes, half;
 - ``hedge``: the word itself; ``modality``: possible, necessary, should, future, would, impossible;
 - ``comparison``: ``comparative:more|less|equal|before|after|different`` or ``superlative:most|least|first``;
@@ -16,8 +17,17 @@ from __future__ import annotations
 from functools import lru_cache
 
 from data.analysis import Cue, Entity, Quantity
-from data.text.cue_lexicon import DEFINITE_NOUNS, DEMONSTRATIVES, LEXICON, PRONOUNS, SPEAKER_PRONOUNS
-from data.text.words import Words
+from data.text.cue_lexicon import (
+    DEFINITE_NOUNS,
+    DEMONSTRATIVES,
+    LEXICON,
+    PLACE_NOUNS,
+    PRONOUNS,
+    SPEAKER_PRONOUNS,
+)
+from data.text.dates import MONTHS
+from data.text.stop_words import STOP_WORDS
+from data.text.words import Words, listed
 
 _KINDS = {
     "comparative": ("comparison", "comparative:"),
@@ -28,8 +38,37 @@ _KINDS = {
 _Entry = tuple[tuple[str, ...], str, str]
 
 #: Words that a number's comparator uses too: beside a quantity they belong to it.
-_NUMERIC = frozenset(("about", "around", "over", "under", "some", "approximately", "roughly", "more", "less", "above", "below",
-                      "at", "up", "fewer", "first", "estimated", "no", "not", "only", "higher", "lower", "greater"))  # fmt: skip
+_NUMERIC = frozenset(
+    (
+        "about",
+        "around",
+        "over",
+        "under",
+        "some",
+        "approximately",
+        "roughly",
+        "more",
+        "less",
+        "above",
+        "below",
+        "at",
+        "up",
+        "fewer",
+        "first",
+        "estimated",
+        "no",
+        "not",
+        "only",
+        "higher",
+        "lower",
+        "greater",
+    )
+)
+_WEEKDAYS = frozenset(("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"))
+#: After "there", these say that something exists, not where.
+_EXISTENTIAL = frozenset(
+    listed("is are was were has have had will be exists may might can must seems remains")
+)
 _NAMED_AFTER = frozenset(("said", "which", "who", "whose", "that"))
 
 
@@ -52,7 +91,7 @@ def _phrases() -> dict[str, list[_Entry]]:
 def find_cues(
     words: Words, sentences: list[int], entities: list[Entity], quantities: list[Quantity]
 ) -> list[Cue]:
-    """Return the cues in order of appearance, then of kind. ``sentences`` are the word indices that start one."""
+    """Return the cues in order of appearance; ``sentences`` are the word indices that start one."""
     table = _phrases()
     found: list[Cue] = []
     taken: dict[str, int] = {}
@@ -95,59 +134,64 @@ def _match(
 
 
 def _is_other_use(words: Words, index: int, kind: str, value: str) -> bool:
-    """Return whether the word is something else here: the month of May, "all-star", "more than", "said to be", "No. 3"."""
-    low, surface = words.lower[index], words.surface[index]
-    if low == "may" and surface == "May" and (index > 0 or words.low(index + 1)[:1].isdigit()):
+    """Return whether the word is something else here: the month of May, "all-star", "No. 3"."""
+    low, before, after = words.lower[index], words.low(index - 1), words.low(index + 1)
+    number = after[:1].isdigit()
+    if kind in ("quantifier", "negation") and after == "-" and words.touches(index + 1):
         return True
-    if kind in ("quantifier", "negation") and words.low(index + 1) == "-" and words.touches(index + 1):
-        return True
-    if low == "no" and (words.low(index + 1) == "." or words.low(index + 1)[:1].isdigit()):
-        return True
-    if kind == "hedge" and low in ("about", "around") and not words.low(index + 1)[:1].isdigit():
-        return True
-    if value == "place:there":
-        return words.low(index + 1) in (
-            "is",
-            "are",
-            "was",
-            "were",
-            "has",
-            "have",
-            "will",
-            "be",
-            "exists",
-            "may",
-            "had",
-        )
-    return low == "not" and words.low(index + 1) == "only"
+    return (
+        (low == "may" and words.surface[index] == "May" and (index > 0 or number))
+        or (low == "no" and (after == "." or number))
+        or (low == "not" and after == "only")
+        or (kind == "comparison" and before in ("at", "no"))
+        or (kind == "hedge" and low in ("about", "around") and not number)
+        or (value == "place:there" and after in _EXISTENTIAL)
+    )
 
 
 def _references(words: Words, sentences: list[int], entities: list[Entity]) -> list[Cue]:
-    """Return the words that point outside the text: pronouns and definite nouns before anything was named."""
-    first_name = min((entity.span.start for entity in entities), default=len(words.text) + 1)
+    """Return the words that point outside the text: nothing before them can answer them."""
+    antecedent = _first_antecedent(words)
+    place = min((entity.span.start for entity in entities if entity.label == "PLACE"), default=None)
     starts = set(sentences)
     found: list[Cue] = []
     for index, low in enumerate(words.lower):
-        cue = _reference(words, index, low, named=first_name < words.starts[index], opens=index in starts)
-        if cue is not None:
-            found.append(Cue("deixis", cue[0], words.span(index, index + cue[1])))
+        read = None
+        if low in SPEAKER_PRONOUNS:
+            shouted = words.surface[index].isupper() and len(low) > 1
+            read = None if shouted else (f"speaker:{low}", 1)
+        elif low in PRONOUNS:
+            read = (f"pronoun:{low}", 1) if index <= antecedent and not _is_empty_it(words, index) else None
+        elif low in DEMONSTRATIVES:
+            read = (f"demonstrative:{low}", 1) if index in starts else None
+        elif low == "the":
+            read = _definite(words, index, opens=index < antecedent, placed=place is not None)
+        if read is not None:
+            found.append(Cue("deixis", read[0], words.span(index, index + read[1])))
     return found
 
 
-def _reference(words: Words, index: int, low: str, *, named: bool, opens: bool) -> tuple[str, int] | None:
-    if low in SPEAKER_PRONOUNS:
-        return None if words.surface[index].isupper() and len(low) > 1 else (f"speaker:{low}", 1)
-    if low in PRONOUNS and not named:
-        return None if low == "it" and _is_empty_it(words, index) else (f"pronoun:{low}", 1)
-    if low in DEMONSTRATIVES and opens:
-        return (f"demonstrative:{low}", 1)
-    if low == "the" and not named and words.low(index + 1) in DEFINITE_NOUNS:
-        after = words.low(index + 2)
-        return None if after in ("of", *_NAMED_AFTER) or words.surf(index + 2)[:1].isupper() else (
-            f"definite:the {words.lower[index + 1]}", 2)  # fmt: skip
-    return None
+def _first_antecedent(words: Words) -> int:
+    """Return the index of the first word that a later pronoun could stand for."""
+    for index, low in enumerate(words.lower):
+        if low[0].isalpha() and low not in STOP_WORDS and low not in MONTHS and low not in _WEEKDAYS:
+            return index
+    return len(words)
+
+
+def _definite(words: Words, index: int, *, opens: bool, placed: bool) -> tuple[str, int] | None:
+    """Read "the company" with no company before it, and "the country" where no place is named."""
+    noun, after = words.low(index + 1), words.low(index + 2)
+    if after in ("of", *_NAMED_AFTER) or words.surf(index + 2)[:1].isupper():
+        return None
+    pointing = not placed if noun in PLACE_NOUNS else opens and noun in DEFINITE_NOUNS
+    return (f"definite:the {noun}", 2) if pointing else None
 
 
 def _is_empty_it(words: Words, index: int) -> bool:
-    """ "It is true that", "It rained": "it" that stands for nothing."""
-    return words.low(index + 1) in ("is", "was") and "that" in words.lower[index + 2 : index + 6]
+    """Return whether "it" stands for nothing: "It is true that"."""
+    return (
+        words.lower[index] == "it"
+        and words.low(index + 1) in ("is", "was")
+        and "that" in words.lower[index + 2 : index + 6]
+    )

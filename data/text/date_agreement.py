@@ -1,12 +1,14 @@
-"""Sets the dates of a claim against those of a passage: inside, overlapping, or apart. Called by ``data.text.comparison``.
+"""Sets the dates of a claim against those of a passage: inside, overlapping, or apart.
 
-Dates of the best sentence are asked first, the rest of the passage only when it has none.
+Called by ``data.text.comparison``. Dates of the best sentence are asked first, the rest of the passage only
+when it has none.
 """
 
 from __future__ import annotations
 
 from data.analysis import DateMention, Finding
 from data.text.alignment import Alignment
+from data.text.dates import FIRST_DAY, LAST_DAY
 from data.text.profile import Profile
 
 _MAX_COUNT = 5
@@ -39,8 +41,13 @@ def relation_of(mine: DateMention, theirs: DateMention) -> str:
     """Return how ``theirs`` lies to ``mine``: inside it (or equal), overlapping, or disjoint."""
     if theirs.first_day > mine.last_day or theirs.last_day < mine.first_day:
         return "disjoint"
-    inside = mine.first_day <= theirs.first_day and theirs.last_day <= mine.last_day
-    return "inside" if inside else "overlap"
+    starts = mine.first_day <= theirs.first_day <= mine.last_day
+    ends = mine.first_day <= theirs.last_day <= mine.last_day
+    if starts and ends:
+        return "inside"
+    # "in 1939" is what "from 1939 to 1945" says of a beginning; an open interval has no such edge.
+    closed = theirs.first_day != FIRST_DAY and theirs.last_day != LAST_DAY and mine.first_day != FIRST_DAY
+    return "inside" if (starts or ends) and closed and mine.grain == theirs.grain else "overlap"
 
 
 def _closest(mine: DateMention, others: list[DateMention]) -> tuple[str, DateMention | None]:

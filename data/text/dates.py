@@ -1,8 +1,9 @@
 """Finds absolute dates in a text, as inclusive ISO days.
 
-Called by the analyser before quantities, so that a year is not counted. Relative dates ("last year") are cues, not
-dates; a day without a year is no date unless a later date in its phrase gives the year; years before Christ fit no ISO
-day and are left to the quantity reader. Open intervals ("since 1990") end at ``LAST_DAY``, or start at ``FIRST_DAY``.
+Called by the analyser before quantities, so that a year is not counted. Relative dates ("last year") are
+cues, not dates; a day without a year is no date unless a later date in its phrase gives the year; years
+before Christ fit no ISO day and are left to the quantity reader. Open intervals ("since 1990") end at
+``LAST_DAY``, or start at ``FIRST_DAY``.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import datetime as dt
 import re
 from dataclasses import dataclass
 
-from data.analysis import DateMention
+from data.analysis import DateMention, Span
 from data.text.counted_nouns import is_plural
 from data.text.stop_words import STOP_WORDS
 from data.text.words import Words, listed
@@ -33,7 +34,12 @@ _YEAR = re.compile(r"1\d{3}|20\d\d|2100")
 _SHORT_YEAR = re.compile(r"\d{3}")
 _DECADE = re.compile(r"(1\d|20)(\d)0'?s")
 _SHORT_DECADE = re.compile(r"['’]?([2-9])0s")
-_WORD_DECADES = {name: 1900 + 10 * n for n, name in enumerate(["twenties", "thirties", "forties", "fifties", "sixties", "seventies", "eighties", "nineties"], 2)}  # fmt: skip
+_WORD_DECADES = {
+    name: 1900 + 10 * tens
+    for tens, name in enumerate(
+        listed("twenties thirties forties fifties sixties seventies eighties nineties"), 2
+    )
+}
 _CENTURY = re.compile(r"(\d{1,2})(?:st|nd|rd|th)")
 _WORD_ORDINALS = dict(
     zip(listed(
@@ -80,11 +86,16 @@ class _Point:
     day: int = 1
 
 
-def find_dates(words: Words, starts: list[int]) -> list[DateMention]:
-    """Return the dates in order. ``starts`` are word indices that look like a month, a year, a decade or an ordinal."""
-    points = _points(words, starts)
-    points = [point for point in _with_years(words, points) if point.year > 0]
-    return _mentions(words, points)
+def find_dates(words: Words, starts: list[int]) -> tuple[list[DateMention], list[Span]]:
+    """Return the dates in order, and the places of all that is no number because it is (part of) a date.
+
+    ``starts`` are the word indices that look like a month, a year, a decade or an ordinal.
+    """
+    points = _with_years(words, _points(words, starts))
+    dates = _mentions(words, [point for point in points if point.year > 0])
+    covered = [date.span for date in dates]
+    covered += [words.span(point.first, point.end) for point in points if point.year == 0]
+    return dates, covered
 
 
 def _points(words: Words, starts: list[int]) -> list[_Point]:
@@ -188,7 +199,7 @@ def _checked(first: int, end: int, year: int, month: int, day: int) -> _Point | 
 
 
 def _slashed(index: int, left: int, right: int, year: int) -> _Point | None:
-    """ "25/12/2020" is plain; "03/04/2020" differs between countries, so only its year is taken."""
+    """Read "25/12/2020"; of "03/04/2020", which countries read differently, only the year is taken."""
     if left > 12 and 1 <= right <= 12:
         return _checked(index, index + 1, year, right, left)
     if right > 12 and 1 <= left <= 12:
@@ -201,7 +212,9 @@ def _slashed(index: int, left: int, right: int, year: int) -> _Point | None:
 def _decade(words: Words, index: int) -> _Point | None:
     low = words.lower[index]
     if (match := _DECADE.fullmatch(low)) is not None:
-        return _Point(index, index + 1, "decade", int(match[1]) * 100 + int(match[2]) * 10)
+        # "the 1800s" mostly means the hundred years, "the 1810s" can only mean ten.
+        grain = "century" if match[2] == "0" and match[1] < "20" else "decade"
+        return _Point(index, index + 1, grain, int(match[1]) * 100 + int(match[2]) * 10)
     if (match := _SHORT_DECADE.fullmatch(low)) is not None and words.low(index - 1) not in (
         "her",
         "his",
@@ -271,7 +284,7 @@ def _is_counted(words: Words, index: int) -> bool:
 
 
 def _with_years(words: Words, points: list[_Point]) -> list[_Point]:
-    """Fill a missing year from the next date when only a few words stand between ("March 1 to April 5, 2020")."""
+    """Fill a missing year from the date that follows at once ("March 1 to April 5, 2020")."""
     filled: list[_Point] = []
     for read in reversed(points):
         point = read
@@ -329,7 +342,7 @@ def _interval(words: Words, left: _Point, right: _Point) -> DateMention | None:
     ):
         return None
     first, last = _bounds(left)[0], _bounds(right)[1]
-    if first > last:
+    if first > last or (lead in ("(", ";") and left.grain == right.grain == "day"):
         return None
     start = left.first - 1 if words.low(left.first - 1) in ("from", "between") else left.first
     return DateMention(
@@ -338,7 +351,7 @@ def _interval(words: Words, left: _Point, right: _Point) -> DateMention | None:
 
 
 def _short_interval(words: Words, point: _Point) -> DateMention | None:
-    """ "1939-45"."""
+    """Read the rest of "1939-45"."""
     low = words.low(point.end + 1)
     if (
         point.grain != "year"

@@ -1,7 +1,7 @@
 """Finds names by their capitals, with small gazetteers to tell persons, places, organisations and works.
 
-Called by the analyser. A capital at the start of a sentence proves nothing, so a lone one there needs other grounds; in a
-headline, where every word has a capital, only gazetteer names and inner capitals count.
+Called by the analyser. A capital at the start of a sentence proves nothing, so a lone one there needs other
+grounds; in a headline, where every word has a capital, only gazetteer names and inner capitals count.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _AUXILIARIES = frozenset(
     listed(
         """
 is was are were has had have did does do will would can could may might must 's ' won became died
-married played wrote directed starred lived worked was n't, who and ,
+married played wrote directed starred lived worked never also then n't who and ,
 """
     )
 )
@@ -55,8 +55,9 @@ def find_entities(words: Words, sentences: list[int], dated: list[Span]) -> list
 
 
 def _is_capital(surface: str) -> bool:
+    """Return whether a word starts with a capital or has one inside ("mRNA")."""
     return surface[0].isupper() or (
-        len(surface) > 2 and not surface.islower() and surface[0].isalnum() and surface.isalnum()
+        surface[0].isalnum() and not surface.islower() and surface != surface.lower()
     )
 
 
@@ -67,7 +68,7 @@ def _is_headline(words: Words) -> bool:
 
 
 def _run_end(words: Words, index: int, starts: set[int]) -> int:
-    """Return the end of the run of capitals from ``index``, over small joining words that a capital follows."""
+    """Return the end of the run of capitals from ``index``, small joining words included."""
     end = index + 1
     while end < len(words) and end not in starts:
         surface = words.surface[end]
@@ -110,7 +111,7 @@ def _add(
 
 
 def _is_numbered(words: Words, end: int) -> bool:
-    """ "World War 2", "Toy Story 3 was": a short number that closes the name."""
+    """Return whether a short number closes the name: "World War 2", "Toy Story 3 was"."""
     after = words.low(end + 1)
     return (
         len(words.surface[end]) == 1
@@ -158,8 +159,10 @@ def _label(words: Words, first: int, end: int) -> str:
         return "ORG"
     if lower[-1] in PLACE_HEADS or lower[0] in ("mount", "lake", "cape", "fort", "port"):
         return "PLACE"
-    if lower[0] in TITLES or words.low(first - 1) in TITLES:
-        return "PERSON" if lower[0] not in TITLES or end - first > 1 else "NAME"
+    if any(word in TITLES for word in lower[:-1]) or (
+        words.low(first - 1) in TITLES and lower[0] not in TITLES
+    ):
+        return "PERSON"
     if lower[0] in GIVEN_NAMES and (end - first > 1 or words.low(end) in _AUXILIARIES):
         return "PERSON"
     acronym = (

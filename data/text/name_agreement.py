@@ -42,7 +42,7 @@ def _is_in(name: Entity, have: set[str]) -> bool:
     if not parts:
         return True
     if name.label in ("PERSON", "NAME"):
-        return parts[-1] in have or parts[0] in have and len(parts[0]) > 3
+        return parts[-1] in have or (parts[0] in have and len(parts[0]) > 3)
     return all(part in have for part in parts)
 
 

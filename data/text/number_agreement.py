@@ -1,7 +1,8 @@
 """Sets the numbers of a claim against those of a passage, in SI units, with comparators and stated precision.
 
-Called by ``data.text.comparison``. A number is set against the passage number of the same dimension that counts the same
-noun or stands among the same words. Rounding forgives: "24 million" is what was said of 23,987,122; "about" widens by 5 %.
+Called by ``data.text.comparison``. A number is set against the passage number of the same dimension that
+counts the same noun or stands among the same words. Rounding forgives: "24 million" is what was said of
+23,987,122; "about" widens by 5 %.
 """
 
 from __future__ import annotations
@@ -102,7 +103,7 @@ def _likeness(mine: Quantity, theirs: Quantity, shared: int) -> float:
 
 
 def tolerance(text: str, quantity: Quantity) -> float:
-    """Return how far off ``base_value`` may be by the way it was written: half its last stated digit, at most 2.5 %."""
+    """Return how far ``base_value`` may be off as written: half its last stated digit, at most 2.5 %."""
     words = text[quantity.span.start : quantity.span.end]
     base = abs(quantity.base_value)
     match = _DIGITS.search(words)
@@ -135,7 +136,7 @@ def _verdict(mine: Quantity, theirs: Quantity, my_slack: float, their_slack: flo
 
 
 def _bounds_verdict(mine: Quantity, theirs: Quantity) -> int:
-    """Compare two bounds: one way, the passage's may be the tighter; opposite ways, they may leave no room."""
+    """Compare two bounds: the passage's may be the tighter, or the two may leave no room."""
     upward = mine.comparator[0] == ">"
     if (theirs.comparator[0] == ">") == upward:
         tighter = theirs.base_value >= mine.base_value if upward else theirs.base_value <= mine.base_value

@@ -1,7 +1,8 @@
 """Reads one number, in digits or words, at a place in a text.
 
-Called by the quantity and date readers. A number carries its step: the place value of its last stated digit, which is
-how exactly it was said ("23 million" is said to the million, "23.5 million" to the hundred thousand).
+Called by the quantity and date readers. A number carries its step: the place value of its last stated
+digit, which is how exactly it was said ("23 million" is said to the million, "23.5 million" to the hundred
+thousand).
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ fourteenth fifteenth sixteenth seventeenth eighteenth nineteenth twentieth
 _VULGAR = {"½": 0.5, "⅓": 1 / 3, "⅔": 2 / 3, "¼": 0.25, "¾": 0.75, "⅕": 0.2, "⅛": 0.125}
 _DENOMINATORS = frozenset((2, 3, 4, 5, 6, 8, 10, 100))
 
-_DIGITS = re.compile(r"[+\-−]?(\d{1,3}(?:,\d{2,3})+|\d+)(\.\d+)?(?:[eE]([+\-]?\d{1,3}))?(bn|mn|tn|[kmbKMB])?")
+_DIGITS = re.compile(r"[+\-−]?(\d{1,3}(?:,\d{2,3})+|\d+)(\.\d+)?(?:[eE]([+\-]?\d{1,2}))?(bn|mn|tn|[kmbKMB])?")
 _FRACTION = re.compile(r"(\d{1,3})[/⁄](\d{1,3})")
 _ORDINAL = re.compile(r"(\d{1,4})(?:st|nd|rd|th)")
 
@@ -114,7 +115,7 @@ def _scaled_digits(words: Words, index: int, match: re.Match[str]) -> Number | N
 
 
 def _step_of(whole: str, decimals: str | None) -> float:
-    """Return the place value of the last digit stated; zeros at the end count as rounding from the thousands on."""
+    """Return the place value of the last digit stated; from the thousands on, end zeros are rounding."""
     if decimals:
         return float(10.0 ** -(len(decimals) - 1))
     stripped = whole.rstrip("0")
@@ -123,7 +124,7 @@ def _step_of(whole: str, decimals: str | None) -> float:
 
 
 def _scales(words: Words, end: int) -> tuple[float, int]:
-    """Return the product of the scale words at ``end`` ("hundred thousand", "- million") and where they stop."""
+    """Return the product of the scale words at ``end`` ("hundred thousand") and where they stop."""
     factor = 1.0
     while True:
         skip = 1 if words.low(end) == "-" and words.touches(end) else 0
@@ -149,7 +150,7 @@ def _read_words(words: Words, index: int) -> Number | None:
 
 
 def _half(words: Words, index: int) -> Number | None:
-    """ "half a million", "half of", "half the": a share unless a scale follows."""
+    """Read "half a million", or the share in "half of" and "half the"."""
     after = index + 1
     if words.low(after) in _BOUND_WORDS:
         scale, end = _scales(words, after + 1)
@@ -161,7 +162,7 @@ def _half(words: Words, index: int) -> Number | None:
 
 
 def _after_article(words: Words, index: int) -> Number | None:
-    """ "a million", "a dozen", "a hundred", "a third of", "a quarter of", "a half"."""
+    """Read "a million", "a dozen", "a hundred and five", "a third of"."""
     low = words.low(index + 1)
     if (
         low in ("third", "quarter", "fifth", "tenth", "half", "fourth", "sixth", "eighth")
@@ -215,7 +216,7 @@ def _below_hundred(words: Words, index: int) -> tuple[int | None, int]:
 
 
 def _cardinal(words: Words, index: int) -> Number | None:
-    """ "twenty-three", "one hundred and five thousand", "two and a half million", "five hundred"."""
+    """Read "twenty-three", "one hundred and five thousand", "two and a half million"."""
     total = value = 0.0
     step, end = 1.0, index
     while True:

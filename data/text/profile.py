@@ -1,6 +1,7 @@
-"""What comparing needs of an analysed text, worked out once: content lemmas by sentence, and how numbers may be read.
+"""What comparing needs of an analysed text, worked out once: content lemmas, weights, neighbours.
 
-Called by ``data.text.comparison``; a claim meets many passages and a passage many claims, so profiles are kept by text.
+Called by ``data.text.comparison``; a claim meets many passages and a passage many claims, so profiles are
+kept by text.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ _STEM = 5
 
 @dataclass(frozen=True, slots=True)
 class SentenceProfile:
-    """One sentence: its content lemmas in order, as a set, and as neighbours; ``first`` and ``end`` are token indices."""
+    """One sentence: its content lemmas in order and as a set; ``first`` and ``end`` are token indices."""
 
     span: Span
     lemmas: tuple[str, ...]
@@ -27,7 +28,7 @@ class SentenceProfile:
 
 
 class Profile:
-    """A text and its analysis, with what was derived from them. Immutable after first use; shared between threads."""
+    """A text and its analysis, with what was derived from them. Shared between threads, never changed."""
 
     def __init__(self, text: str, analysis: Analysis) -> None:
         self.text = text

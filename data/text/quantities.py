@@ -1,8 +1,8 @@
 """Finds the quantities in a text: number, unit in SI, comparator, and the noun that is counted.
 
-Called by the analyser. Numbers that are parts of names, clock times, scores and bare years are no quantities; years are
-the date reader's, except years before Christ, which no ISO day can hold: they come as dimension ``year``.
-``base_value`` of a percentage is in percent, of money in its own currency.
+Called by the analyser. Numbers that are parts of names, clock times, scores and bare years are no
+quantities; years are the date reader's, except years before Christ, which no ISO day can hold: they come as
+dimension ``year``. ``base_value`` of a percentage is in percent, of money in its own currency.
 """
 
 from __future__ import annotations
@@ -19,6 +19,10 @@ from data.text.units import CURRENCY_SIGNS, FIRST_WORDS, MAX_WORDS, UNITS, Unit,
 from data.text.words import Words, listed
 
 _BEFORE_PRONOUN_ONE = frozenset(listed("no this that the any every each which another - some"))
+_AFTER_ADVERB = frozenset(
+    listed("written built shown seen made came began came made met sold won took went of and then")
+)
+_RESULTS = frozenset(("win", "loss", "victory", "defeat", "triumph", "draw", "record", "tie"))
 _AFTER_PRONOUN_ONE = frozenset(("-", "point", "time", "day", "another", "hand", "side", "way"))
 #: The words of "between 5 and 10" that are bounds rather than a list.
 _RANGE_JOINS = frozenset(("to", "-", "–", "—", "and", "or", "−"))
@@ -61,8 +65,10 @@ class _Read:
 
 
 def find_quantities(words: Words, starts: list[int], dated: list[Span]) -> list[Quantity]:
-    """Return the quantities in order. ``starts`` are the word indices a number may start at; numbers inside the
-    character spans ``dated`` were read as dates and are left alone.
+    """Return the quantities in order.
+
+    ``starts`` are the word indices a number may start at; numbers inside the character
+    spans ``dated`` were read as dates and are left alone.
     """
     found: list[Quantity] = []
     done = 0
@@ -132,19 +138,38 @@ def _is_other_word(words: Words, at: int, size: int) -> bool:
 
 def _is_no_quantity(words: Words, read: _Read) -> bool:
     number, index, unit = read.number, read.number.first, read.unit
-    if number.form == "words" and unit is None:
+    if number.form == "ordinal":
+        return _is_adverb(words, index)
+    if unit is not None:
+        return len(unit.symbol) < len(words.surface[read.end - 1]) and _is_title(words, read)
+    if number.form == "words":
         named = words.surface[index][0].isupper() and words.surf(index - 1)[:1].isupper()
         return (named and index > 1) or (number.value == 1.0 and _is_pronoun_one(words, index))
-    if number.form != "digits" or unit is not None:
+    if number.form != "digits" or words.low(number.end) in _ERAS_BEFORE:
         return False
-    after, before = words.low(number.end), words.low(index - 1)
-    if (after == ":" or before == ":") and (words.touches(index) or words.touches(number.end)):
-        return True
-    if after in _ERAS_BEFORE:
+    readers = (_is_clock_time, _is_score, _is_year, _is_name_part)
+    return any(reader(words, read) for reader in readers)
+
+
+def _is_clock_time(words: Words, read: _Read) -> bool:
+    before, after = read.number.first - 1, read.number.end
+    return (words.low(after) == ":" and words.touches(after)) or (
+        words.low(before) == ":" and words.touches(before + 1)
+    )
+
+
+def _is_adverb(words: Words, index: int) -> bool:
+    """Return whether "first" tells when, not which: "first published", "at first"."""
+    after = words.low(index + 1)
+    if words.lower[index] != "first":
         return False
-    if _is_score(words, index, number.end) or _is_year(words, read):
-        return True
-    return _is_name_part(words, read)
+    return after.endswith("ed") or after in _AFTER_ADVERB or words.low(index - 1) == "at"
+
+
+def _is_title(words: Words, read: _Read) -> bool:
+    """Return whether number and unit are a name: "127 Hours"."""
+    inside = words.surface[read.end - 1]
+    return inside[0].isupper() and inside[1:].islower() and words.surf(read.end)[:1] != "("
 
 
 def _is_pronoun_one(words: Words, index: int) -> bool:
@@ -154,9 +179,9 @@ def _is_pronoun_one(words: Words, index: int) -> bool:
     return not after.isalpha() or after in STOP_WORDS
 
 
-def _is_score(words: Words, first: int, end: int) -> bool:
-    """Return whether the number is either side of a result such as "3-2": joined without spaces, smaller last."""
-    for dash in (end, first - 1):
+def _is_score(words: Words, read: _Read) -> bool:
+    """Return whether the number is either side of a result such as "3-2", without spaces."""
+    for dash in (read.number.end, read.number.first - 1):
         left, right = words.low(dash - 1), words.low(dash + 1)
         joined = words.low(dash) in _DASHES and words.touches(dash) and words.touches(dash + 1)
         if (
@@ -194,6 +219,8 @@ def _is_name_part(words: Words, read: _Read) -> bool:
     if low in COMPARATOR_ENDS or (low in STOP_WORDS and not label):
         return False
     capital = before[0].isupper() and index > 1
+    if capital and read.number.value < 10:
+        return True
     return (label or capital) and noun_after(words, read.number.end, plural=True) is None
 
 

@@ -1,7 +1,8 @@
 """Words that carry grammar rather than content. Used by the analyser to flag tokens.
 
-Negations, quantifiers and number words are grammar too, but they decide truth, so they are read as cues and quantities
-and flagged here only where overlap in them would say nothing. Source: own list, the closed word classes of English.
+Negations, quantifiers and number words are grammar too, but they decide truth, so they are read as cues and
+quantities and flagged here only where overlap in them would say nothing. Source: own list, the closed word
+classes of English.
 """
 
 from __future__ import annotations

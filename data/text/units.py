@@ -1,9 +1,9 @@
 """Units of measure: how they are written, what they measure, and their size in SI base units.
 
-Used by the quantity reader. A plain table because it is a dict look-up at run time; a general units library costs a
-registry and a parser per call for what is here one multiplication.
-Source of factors: NIST Special Publication 811 (2008), Appendix B.8 and B.9, and the SI Brochure, 9th edition, tables 2 to
-8; data units: IEC 80000-13. A month is 1/12 of, and a year is, the Julian year of 365.25 days (astronomical convention).
+Used by the quantity reader. A plain table because it is a dict look-up at run time; a general units library
+costs a registry and a parser per call for what is here one multiplication. Source of factors: NIST Special
+Publication 811 (2008), Appendix B.8 and B.9, and the SI Brochure, 9th edition, tables 2 to 8; data units:
+IEC 80000-13. A month is 1/12 of, and a year is, the Julian year of 365.25 days (astronomical convention).
 """
 
 from __future__ import annotations
@@ -146,6 +146,8 @@ _EXACT: dict[str, Unit] = {
     "W": Unit("W", "power", 1.0),
     "V": Unit("V", "voltage", 1.0),
     "A": Unit("A", "current", 1.0),
+    "au": Unit("au", "length", 149_597_870_700.0),
+    "AU": Unit("au", "length", 149_597_870_700.0),
     "K": Unit("K", "temperature", 1.0),
     "°C": Unit("°C", "temperature", 1.0, 273.15),
     "°F": Unit("°F", "temperature", 5 / 9, 459.67 * 5 / 9),
@@ -210,7 +212,8 @@ CURRENCY_SIGNS: dict[str, Unit] = {
         "a$": "a$",
     }.items()
 }
-#: A pound is money after £-less numbers in British use and mass elsewhere; mass is the safer reading of "pounds".
+#: A pound is money after £-less numbers in British use and mass elsewhere; mass is the safer reading of
+#: "pounds".
 POUND = Unit("lb", "mass", 0.45359237)
 UNITS["pound"] = POUND
 

@@ -1,7 +1,7 @@
 """Sets the wording of a claim against the best sentence: negation, antonyms, quantifiers, direction, hedging.
 
-Called by ``data.text.comparison``. A word conflict only counts where the two otherwise speak of the same thing, so findings
-need a share of common words.
+Called by ``data.text.comparison``. A word conflict only counts where the two otherwise speak of the same
+thing, so findings need a share of common words.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def _negation(
 
 
 def _governs_shared(cue: Cue, claim: Profile, passage: Profile) -> bool:
-    """Return whether a negation in the passage stands before (or just after) words that the claim has, too."""
+    """Return whether a negation in the passage stands by words that the claim has, too."""
     tokens = passage.analysis.tokens
     first = next(
         (place for place, token in enumerate(tokens) if token.span.start >= cue.span.end), len(tokens)

@@ -66,7 +66,7 @@ ORDER BY f.id LIMIT $most
 
 @dataclass(frozen=True, slots=True)
 class FactFilter:
-    """Which facts to list: by subject, predicate, as of a position, page by page (``after`` is the last id seen)."""
+    """Which facts to list: by subject, predicate, position, page by page (``after``: the last id seen)."""
 
     subject: str | None = None
     predicate: str | None = None
@@ -109,7 +109,7 @@ class FactsView:
         self.facts_about([Query(SHARED_TENANT, "warm", 0)], 1)
 
     def apply(self, entries: Sequence[Entry]) -> None:
-        """Take in entries in ``seq`` order; rows and position in one transaction, verdict rows later in bulk."""
+        """Take in entries in ``seq`` order; rows and position in one transaction, verdicts later in bulk."""
         with self._write_lock:
             fresh = [entry for entry in entries if entry.seq > self._applied_seq]
             if not fresh:

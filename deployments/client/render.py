@@ -137,14 +137,8 @@ def _evidence(items: list[Mapping[str, Any]]) -> list[RenderableType]:
 def _citation(item: Mapping[str, Any]) -> str:
     span = item["span"]
     place = f"{item['document_id']} [{span['start']}:{span['end']}]"
-    said = [
-        item["title"],
-        item["source"],
-        item["published_at"],
-        item["url"],
-        place,
-        f"sha256 {item['sha256'][:12]}",
-    ]
+    digest = f"sha256 {item['sha256'][:12]}" if item["sha256"] else ""
+    said = [item["title"], item["source"], item["published_at"], item["url"], place, digest]
     return " · ".join(part for part in said if part)
 
 

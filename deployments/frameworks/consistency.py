@@ -1,16 +1,17 @@
 """Consistency: can the claim be true at all, and beside what is already accepted?
 
-The claim is read into typed constraints (``data.logic``) and decided by Z3; the smallest set of statements that clash
-is the explanation. Accepted are facts and graph statements, and earlier verdicts that a person confirmed; passages are
-not, they are weighed by the empirical framework. Run by the framework's Serve deployment, by batch jobs and by tests.
-A consistent claim is not thereby true: only a clash, or a fact that entails the whole claim, moves a verdict.
-Source: explanations as minimal unsatisfiable subsets: Liffiton and Sakallah, Journal of Automated Reasoning 40 (2008).
+The claim is read into typed constraints (``data.logic``) and decided by Z3; the smallest set of statements
+that clash is the explanation. Accepted are facts and graph statements, and earlier verdicts that a person
+confirmed; passages are not, they are weighed by the empirical framework. Run by the framework's Serve
+deployment, by batch jobs and by tests. A consistent claim is not thereby true: only a clash, or a fact that
+entails the whole claim, moves a verdict. Source: explanations as minimal unsatisfiable subsets: Liffiton and
+Sakallah, Journal of Automated Reasoning 40 (2008).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from data.analysis import Analysis, Finding, Span
 from data.claims import Claim
@@ -34,12 +35,17 @@ class ConsistencyConfig:
 
     #: Z3 resource units for one question.
     rlimit: int = DEFAULT_RLIMIT
-    #: P(REFUTED) when the claim contradicts itself. A logical contradiction is certain; the rest is for misreading.
+    #: P(REFUTED) when the claim contradicts itself. A contradiction is certain; the rest is for misreading.
+    #: No labelled claims have enough of them to measure it, so it is held to the measured precision of
+    #: contradicted facts.
     contradictory: float = 0.93
-    #: P(REFUTED) when an accepted fact contradicts the claim: misreading, or the fact itself is wrong or of another time.
-    contradicts_facts: float = 0.9
-    #: P(SUPPORTED) when accepted facts entail the whole claim.
-    entailed: float = 0.93
+    #: P(REFUTED) when an accepted fact contradicts the claim. Source: facts taken from gold evidence of
+    #: FEVER train and dev, FM2 and VitaminC dev by pattern, 2,505 claims: 131 of 139 such findings are on
+    #: claims labelled REFUTES.
+    contradicts_facts: float = 0.93
+    #: P(SUPPORTED) when accepted facts entail the whole claim. Source: the same run, 107 of 109 are
+    #: labelled SUPPORTS.
+    entailed: float = 0.95
     #: Earlier verdicts count as accepted from this probability on, or with a person's feedback at any.
     accepted_from: float = 0.9
     #: What one named fallacy takes from the score, and the most that all of them may take.
@@ -54,6 +60,7 @@ class _Notes:
     findings: list[Finding]
     clash: bool = False
     against: bool = False
+    differs: bool = False
     entailed: int = 0
     covered: bool = False
     checked: int = 0
@@ -117,7 +124,7 @@ class Consistency:
                 match.located.denied
             ):  # a denial is refuted by what would entail it undenied, and the other way round
                 exact, roomy = roomy, exact
-            if self._weigh(match.claim, exact, roomy, notes):
+            if self._weigh(match.claim, exact, roomy, notes, firm=match.predicate.firm):
                 pieces += match.located.pieces
                 glue |= match.predicate.glue
         for order in logic.orders:
@@ -131,15 +138,26 @@ class Consistency:
         notes.covered = bool(pieces) and is_covered(logic.reading, pieces, glue)
 
     def _weigh(
-        self, claim: Statement, exact: Sequence[Statement], roomy: Sequence[Statement], notes: _Notes
+        self,
+        claim: Statement,
+        exact: Sequence[Statement],
+        roomy: Sequence[Statement],
+        notes: _Notes,
+        *,
+        firm: bool = True,
     ) -> bool:
         """Weigh one statement; return whether it is entailed."""
         answer = self._solver.weigh(claim, exact=exact, roomy=roomy)
         notes.checked += answer.status != "unknown"
         notes.undecided += answer.status == "unknown"
         if answer.status == "contradicted":
-            notes.against = True
-            notes.findings.append(_clash([claim, *(fact for fact in roomy if fact.id in answer.core)]))
+            finding = _clash([claim, *(fact for fact in roomy if fact.id in answer.core)])
+            if firm:
+                notes.against = True
+            else:
+                finding = replace(finding, kind="differs_from_fact", weight=-0.5)
+                notes.differs = True
+            notes.findings.append(finding)
         elif answer.status == "entailed":
             notes.entailed += 1
             told = " and ".join(f"“{fact.words}”" for fact in exact)
@@ -152,8 +170,8 @@ class Consistency:
     ) -> None:
         """Hold the claim beside earlier accepted claims.
 
-        An earlier verdict on the very same words counts only where a person confirmed or corrected it; otherwise the
-        system would take its own opinion for evidence.
+        An earlier verdict on the very same words counts only where a person confirmed or corrected it;
+        otherwise the system would take its own opinion for evidence.
         """
         for past in sorted(history, key=lambda past: (past.seq, past.id)):
             label = past.feedback_label or past.label
@@ -186,6 +204,8 @@ class Consistency:
             return _refuted("CONTRADICTORY", config.contradictory, notes)
         if notes.against:
             return _refuted("CONTRADICTS_FACTS", config.contradicts_facts, notes)
+        if notes.differs:
+            return _opinion(notes, "CONTRADICTS_FACTS", -0.5, 0.5)
         malus = min(config.fallacy_most, config.fallacy_weight * notes.fallacies)
         if notes.entailed:
             return _entailed(notes, config.entailed, malus)
@@ -206,7 +226,8 @@ class Consistency:
 def _row(label_index: int, probability: float) -> Probabilities:
     """Return a row with ``probability`` on one label and the rest mostly on NOT_ENOUGH_INFO.
 
-    Half of what is left goes to NOT_ENOUGH_INFO (a misread claim says nothing), a quarter to each other label.
+    Half of what is left goes to NOT_ENOUGH_INFO (a misread claim says nothing), a quarter to each other
+    label.
     """
     rest = 1.0 - probability
     row = [rest / 4, rest / 4, rest / 2, rest / 4]

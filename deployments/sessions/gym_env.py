@@ -67,12 +67,12 @@ class KiteEnvConfig:
 class KiteEnv(gymnasium.Env[Observation, Action]):
     """Claims as actions, verdicts as observations.
 
-    Action: ``claim`` (Text) and ``framework_weights`` (Box [0, 1], one a framework; all 0: the learned weights).
+    Action: ``claim`` (Text) and ``framework_weights`` (Box [0, 1], one a framework; all 0: the learned).
     Observation: ``claim`` (Text), ``verifications`` (Box [-1, 1]) and ``confidence`` (Box [0, 1]), one a
     framework, and ``probabilities`` (Box [0, 1]) in the order of ``VERDICT_LABELS``.
     """
 
-    metadata: dict[str, Any] = {"render_modes": ["ansi"]}  # noqa: RUF012 - the type gymnasium declares
+    metadata: dict[str, Any] = {"render_modes": ["ansi"], "render_fps": 1}  # noqa: RUF012 - the type gymnasium declares
 
     def __init__(
         self,

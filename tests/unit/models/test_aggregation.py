@@ -144,5 +144,9 @@ def test_most_probable_on_a_tie_is_the_careful_stance() -> None:
 
 def test_passage_text_puts_the_title_first_unless_the_text_names_it() -> None:
     """A title often says what "it" is; repeating it would only cost."""
-    assert passage_text(passage("a", "It opened in 1889.", "Eiffel Tower")) == "Eiffel Tower: It opened in 1889."
-    assert passage_text(passage("a", "The Eiffel Tower is old.", "Eiffel Tower")) == "The Eiffel Tower is old."
+    assert (
+        passage_text(passage("a", "It opened in 1889.", "Eiffel Tower")) == "Eiffel Tower: It opened in 1889."
+    )
+    assert (
+        passage_text(passage("a", "The Eiffel Tower is old.", "Eiffel Tower")) == "The Eiffel Tower is old."
+    )

@@ -72,7 +72,9 @@ def test_conformal_survives_its_document() -> None:
         assert again.prediction_set(row, 0.1) == conformal.prediction_set(row, 0.1)
 
 
-@pytest.mark.parametrize("spoilt", [{}, {"SUPPORTED": [0.5, 0.1]}, {"SUPPORTED": ["a"]}, {"SUPPORTED": [1.5]}])
+@pytest.mark.parametrize(
+    "spoilt", [{}, {"SUPPORTED": [0.5, 0.1]}, {"SUPPORTED": ["a"]}, {"SUPPORTED": [1.5]}]
+)
 def test_conformal_from_refuses_a_spoilt_document(spoilt: dict[str, object]) -> None:
     """Missing labels, unsorted or impossible scores are corruption, not a smaller set."""
     whole = ConformalLabels({label: (0.1, 0.2) for label in VERDICT_LABELS}).to_dict()

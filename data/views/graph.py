@@ -1,0 +1,339 @@
+"""The graph view: RDF statements by tenant, for SPARQL and for what a text names. Oxigraph.
+
+Built by the keeper from the ledger. Oxigraph is single-process: others ask through the keeper. Each tenant
+has one graph that holds what is true now, for SPARQL. Beside it every load (one graph of one change) is
+kept in a graph of its own with the positions between which it holds, so that statements can be looked up as
+of an earlier one. Invariant: all that one change does, the position included, is one transaction.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from data import changes, segments
+from data.claims import SHARED_TENANT, TenantId
+from data.errors import CorruptDataError, StoreUnavailableError
+from data.knowledge import Fact
+from data.ledger import Entry
+from data.ports import Query
+from data.rdf import LABELS, SOURCES, readable
+from data.views.naming import name_key, runs_of, words_of
+from data.views.sparql import SparqlAnswer, answer
+from data.views.view import IDLE_LIMIT, LIVE
+
+#: A quad or term of pyoxigraph, whose types allow everywhere what canonical N-Quads never hold.
+Quad = Any
+Term = Any
+
+#: Statements weighed for one text before the best are chosen: bounds the work for a thing with very many.
+MAX_CANDIDATES = 1_000
+
+_META = "urn:kite:meta"
+_NUMBERS = frozenset(
+    f"http://www.w3.org/2001/XMLSchema#{name}"
+    for name in ("integer", "decimal", "double", "float", "int", "long", "short", "nonNegativeInteger")
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Load:
+    """One graph of one change: whose, under which key, from when, until when, and where it came from."""
+
+    iri: str
+    tenant: TenantId
+    key: str
+    added: int
+    source: str | None
+    removed: int = LIVE
+
+    def is_seen(self, tenant: TenantId, as_of: int) -> bool:
+        return self.tenant in (tenant, SHARED_TENANT) and self.added <= as_of < self.removed
+
+
+class GraphView:
+    """Statements of all tenants in one Oxigraph store. One process; any thread.
+
+    Raises:
+        CorruptDataError: the store is damaged; move it away and build the view again from the ledger.
+        StoreUnavailableError: another process has the store open.
+    """
+
+    name = "graph"
+
+    def __init__(self, path: Path, home: Path) -> None:
+        import pyoxigraph
+
+        self._ox = pyoxigraph
+        self._home = home
+        self._path = path
+        self._write_lock = threading.RLock()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self._store: Any = pyoxigraph.Store(str(path))
+            self._loads = self._stored_loads()
+            #: (tenant, key) -> the loads of its last change, while they hold.
+            self._live: dict[tuple[str, str], list[str]] = {}
+            for load in self._loads.values():
+                if load.removed == LIVE:
+                    self._live.setdefault((load.tenant, load.key), []).append(load.iri)
+            self._stored_seq = self._stored_position()
+            #: Names as compared -> what they name, and the load that says so.
+            self._names: dict[str, dict[tuple[str, str], None]] = {}
+            for quad in self._store.quads_for_pattern(None, None, None, None):
+                if quad.graph_name.value in self._loads:
+                    self._index(quad, quad.graph_name.value)
+        except (OSError, ValueError) as exc:
+            if "lock" in str(exc).lower():
+                raise StoreUnavailableError(f"The store {path} is open in another process: stop it.") from exc
+            raise CorruptDataError(f"The store {path} is damaged: {exc}; rebuild or restore it.") from exc
+        self._applied_seq = self._stored_seq
+
+    def apply(self, entries: Sequence[Entry]) -> None:
+        """Take in entries in ``seq`` order, each in one transaction."""
+        with self._write_lock:
+            for entry in entries:
+                if entry.seq > self._applied_seq:
+                    self._take(entry)
+                    self._applied_seq = entry.seq
+            if self._applied_seq - self._stored_seq >= IDLE_LIMIT:
+                self._commit("", self._applied_seq)
+
+    def applied_seq(self) -> int:
+        """Return the last position taken in."""
+        return self._applied_seq
+
+    def statements_about(self, queries: Sequence[Query], limit: int) -> list[list[Fact]]:
+        """Return statements, in the shape of facts, whose subject's name occurs in the text.
+
+        Longest name first, then by how many words of the predicate the text has, then by id.
+        """
+        return [self._statements(query, max(limit, 0)) for query in queries]
+
+    def query(self, tenant: TenantId, sparql: str, *, most: int = 10_000) -> SparqlAnswer:
+        """Answer a read-only SPARQL query over what the tenant and the shared tenant hold now.
+
+        Raises:
+            InvalidValueError: not a SPARQL query, one that calls another server, or more than ``most`` rows.
+        """
+        return answer(self._store, sparql, [_graph_of(tenant), _graph_of(SHARED_TENANT)], most)
+
+    def counts(self) -> dict[str, int]:
+        """Return how many graph loads are live, all tenants together."""
+        return {"graphs": sum(load.removed == LIVE for load in list(self._loads.values()))}
+
+    def ping(self) -> None:
+        """Raise ``StoreUnavailableError`` when the store does not answer."""
+        try:
+            self._stored_position()
+        except OSError as exc:
+            raise StoreUnavailableError(f"The store {self._path.name} cannot be read: {exc}.") from exc
+
+    def close(self) -> None:
+        """Store the position and release the files."""
+        with self._write_lock:
+            if self._applied_seq > self._stored_seq:
+                self._commit("", self._applied_seq)
+            # Oxigraph closes with its last reference.
+            del self._store
+
+    def _take(self, entry: Entry) -> None:
+        nquads = self._nquads(entry)
+        if nquads is None and entry.kind != "graph.delete":
+            return
+        ended = [self._loads[iri] for iri in self._live.get((entry.tenant, entry.key), ())]
+        added = self._parsed(entry, nquads) if nquads else []
+        stays = {_statement(quad) for _, quads in added for quad in quads}
+        gone = [one for one in self._only_in(ended, entry.tenant) if one not in stays]
+        live = _graph_of(entry.tenant)
+        update = [_data("DELETE", live, gone), _data("INSERT", live, sorted(stays))]
+        update += [_data("INSERT", load.iri, [_statement(quad) for quad in quads]) for load, quads in added]
+        update.append(_data("INSERT", _META, [*_described(added), *_ended(ended, entry.seq)]))
+        self._commit(" ; ".join(part for part in update if part), entry.seq)
+        self._loads.update((load.iri, replace(load, removed=entry.seq)) for load in ended)
+        for load, quads in added:
+            for quad in quads:
+                self._index(quad, load.iri)
+            self._loads[load.iri] = load
+        self._live[entry.tenant, entry.key] = [load.iri for load, _ in added]
+
+    def _nquads(self, entry: Entry) -> str | None:
+        if entry.kind == "graph.put":
+            return changes.read_graph(entry.payload)
+        if entry.kind == "segment.load":
+            ref = changes.read_segment_ref(entry.payload)
+            return segments.read_graph(self._home, ref) if ref.kind == "graph" else None
+        return None
+
+    def _parsed(self, entry: Entry, nquads: str) -> list[tuple[_Load, list[Quad]]]:
+        """Return the loads of one change: a load for each graph that its statements name."""
+        graphs: dict[str, list[Quad]] = {}
+        for quad in self._ox.parse(nquads.encode(), format=self._ox.RdfFormat.N_QUADS):
+            graphs.setdefault(getattr(quad.graph_name, "value", ""), []).append(quad)
+        said = {
+            quad.subject.value: quad.object.value
+            for quad in sorted((quad for quads in graphs.values() for quad in quads), key=str, reverse=True)
+            if quad.predicate.value in SOURCES
+        }
+        return [
+            (
+                _Load(f"urn:kite:load:{entry.seq}:{n}", entry.tenant, entry.key, entry.seq, said.get(name)),
+                quads,
+            )
+            for n, (name, quads) in enumerate(sorted(graphs.items()))
+        ]
+
+    def _only_in(self, ended: Iterable[_Load], tenant: TenantId) -> list[str]:
+        """Return the statements of these loads that no other live load of the tenant has."""
+        gone = {load.iri for load in ended}
+        only: set[str] = set()
+        for iri in sorted(gone):
+            for quad in self._store.quads_for_pattern(None, None, None, self._ox.NamedNode(iri)):
+                others = self._store.quads_for_pattern(quad.subject, quad.predicate, quad.object, None)
+                holders = {other.graph_name.value for other in others} - gone
+                if not any(self._is_live(holder, tenant) for holder in holders):
+                    only.add(_statement(quad))
+        return sorted(only)
+
+    def _is_live(self, iri: str, tenant: TenantId) -> bool:
+        load = self._loads.get(iri)
+        return load is not None and load.tenant == tenant and load.removed == LIVE
+
+    def _commit(self, update: str, seq: int) -> None:
+        forget = f"DELETE WHERE {{ GRAPH <{_META}> {{ <urn:kite:view> <urn:kite:applied> ?seq }} }}"
+        keep = f'INSERT DATA {{ GRAPH <{_META}> {{ <urn:kite:view> <urn:kite:applied> "{seq}" }} }}'
+        try:
+            self._store.update(" ; ".join(part for part in (update, forget, keep) if part))
+        except OSError as exc:
+            raise StoreUnavailableError(f"The store {self._path.name} cannot be written: {exc}.") from exc
+        self._stored_seq = seq
+
+    def _stored_position(self) -> int:
+        return max((int(value) for _, name, value in self._meta() if name == "applied"), default=0)
+
+    def _stored_loads(self) -> dict[str, _Load]:
+        told: dict[str, dict[str, str]] = {}
+        for subject, name, value in self._meta():
+            if name != "applied":
+                told.setdefault(subject, {})[name] = value
+        return {
+            iri: _Load(
+                iri,
+                TenantId(one["tenant"]),
+                one["key"],
+                int(one["added"]),
+                one.get("source"),
+                int(one.get("removed", LIVE)),
+            )
+            for iri, one in told.items()
+        }
+
+    def _meta(self) -> Iterator[tuple[str, str, str]]:
+        for quad in self._store.quads_for_pattern(None, None, None, self._ox.NamedNode(_META)):
+            yield quad.subject.value, quad.predicate.value.rpartition(":")[2], quad.object.value
+
+    def _index(self, quad: Quad, load: str) -> None:
+        subject = quad.subject.value
+        names = [readable(subject)]
+        if quad.predicate.value in LABELS:
+            names.append(quad.object.value)
+        for name in names:
+            key = name_key(name)
+            if key:
+                self._names.setdefault(key, {})[subject, load] = None
+
+    def _statements(self, query: Query, limit: int) -> list[Fact]:
+        words = words_of(query.text)
+        named: dict[str, int] = {}
+        for run, size in runs_of(words).items():
+            for subject, load in list(self._names.get(run, ())):
+                if self._sees(query, load):
+                    named[subject] = max(size, named.get(subject, 0))
+        labels: dict[str, str] = {}
+        ranked = [
+            (-size, -len(set(words).intersection(words_of(fact.predicate))), fact.id, fact)
+            for subject, size in sorted(named.items())
+            for fact in islice(self._facts_of(query, subject, labels), MAX_CANDIDATES)
+        ]
+        return [fact for *_, fact in sorted(ranked, key=lambda one: one[:3])[:limit]]
+
+    def _sees(self, query: Query, load: str) -> bool:
+        known = self._loads.get(load)
+        return known is not None and known.is_seen(query.tenant, query.as_of)
+
+    def _facts_of(self, query: Query, subject: str, labels: dict[str, str]) -> Iterator[Fact]:
+        """Yield what is said of a thing, each statement once, labels aside, with the oldest source."""
+        said: dict[str, tuple[int, str | None, Quad]] = {}
+        for quad in self._store.quads_for_pattern(self._ox.NamedNode(subject), None, None, None):
+            load = self._loads.get(quad.graph_name.value)
+            if load and load.is_seen(query.tenant, query.as_of) and quad.predicate.value not in LABELS:
+                known = said.get(_statement(quad))
+                if known is None or load.added < known[0]:
+                    said[_statement(quad)] = (load.added, load.source, quad)
+        for statement, (_, source, quad) in sorted(said.items()):
+            digest = hashlib.sha256(statement.encode()).hexdigest()
+            predicate = self._label(query, quad.predicate, labels).lower()
+            object_text = self._label(query, quad.object, labels)
+            name = self._label(query, quad.subject, labels)
+            yield Fact(
+                f"graph:{digest[:32]}", name, predicate, object_text, _number(quad.object), source=source
+            )
+
+    def _label(self, query: Query, term: Term, labels: dict[str, str]) -> str:
+        """Return a term in words: its label as the asker sees it, or the end of its IRI; a literal's text."""
+        if isinstance(term, self._ox.Literal):
+            return term.value
+        if term.value not in labels:
+            found = [
+                (rank, (quad.object.language or "en") != "en", quad.object.value)
+                for rank, predicate in enumerate(LABELS)
+                for quad in self._store.quads_for_pattern(term, self._ox.NamedNode(predicate), None, None)
+                if isinstance(quad.object, self._ox.Literal) and self._sees(query, quad.graph_name.value)
+            ]
+            labels[term.value] = min(found)[2] if found else readable(term.value)
+        return labels[term.value]
+
+
+def _graph_of(tenant: TenantId) -> str:
+    return f"urn:kite:tenant:{quote(tenant, safe='')}"
+
+
+def _statement(quad: Quad) -> str:
+    return f"{quad.subject} {quad.predicate} {quad.object}"
+
+
+def _data(verb: str, graph: str, statements: Sequence[str]) -> str:
+    return f"{verb} DATA {{ GRAPH <{graph}> {{ {' . '.join(statements)} }} }}" if statements else ""
+
+
+def _described(added: Sequence[tuple[_Load, list[Quad]]]) -> Iterator[str]:
+    import pyoxigraph
+
+    for load, _ in added:
+        told = {"tenant": load.tenant, "key": load.key, "added": str(load.added), "source": load.source}
+        for name, value in told.items():
+            if value is not None:
+                yield f"<{load.iri}> <urn:kite:{name}> {pyoxigraph.Literal(value)}"
+
+
+def _ended(loads: Iterable[_Load], seq: int) -> Iterator[str]:
+    for load in loads:
+        yield f'<{load.iri}> <urn:kite:removed> "{seq}"'
+
+
+def _number(term: Term) -> float | None:
+    datatype = getattr(term, "datatype", None)
+    if datatype is None or datatype.value not in _NUMBERS:
+        return None
+    try:
+        value = float(term.value)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
