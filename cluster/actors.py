@@ -6,6 +6,8 @@ Named, detached, restarted without limit and recovered from disk. Arguments and 
 
 from __future__ import annotations
 
+import threading
+import time
 from typing import Any
 
 import msgspec
@@ -22,6 +24,8 @@ from data.codec import ANALYSES, CHANGES, ENTRIES, FETCHED, FOUND, LOOK_UP, WANT
 CONCURRENT_CALLS = 16
 #: CPUs an actor reserves: enough to be placed, little enough to leave room for jobs on two cores.
 ACTOR_CPUS = 0.1
+#: Seconds after a change until the index is written to files.
+SAVE_AFTER_S = 5.0
 
 
 class KeeperActor:
@@ -58,7 +62,7 @@ class KeeperActor:
 
     def stats(self) -> dict[str, Any]:
         """Return sizes and positions of the ledger and its views."""
-        return dict(self._keeper.stats())
+        return dict(msgspec.to_builtins(self._keeper.stats()))
 
     def ping(self) -> bool:
         """Raise when the ledger or a view does not answer."""
@@ -67,23 +71,30 @@ class KeeperActor:
 
 
 class PassageIndexActor:
-    """The vectors of all passages: the one writer of that index, following the ledger."""
+    """The vectors of all passages: the one writer of that index, following the ledger.
+
+    What is new is written to files in the background, so that a restart loads them and replays little.
+    """
 
     def __init__(self, settings: dict[str, Any]) -> None:
         from cluster.wiring import open_passage_vectors
 
         self._index = open_passage_vectors(msgspec.convert(settings, Settings))
+        self._saved_seq = self._index.applied_seq()
+        self._save_due = threading.Event()
+        threading.Thread(target=self._save_when_due, name="save", daemon=True).start()
 
     def search(
-        self, tenants: list[TenantId], vectors: NDArray[np.float32], k: int
+        self, tenants: list[TenantId], vectors: NDArray[np.float32], k: int, as_of: list[int]
     ) -> list[list[tuple[str, float]]]:
         """Return (id, score) hits a row."""
-        rows = self._index.search_vectors(tenants, vectors, k)
+        rows = self._index.search_vectors(tenants, vectors, k, as_of=as_of)
         return [[(hit.id, hit.score) for hit in row] for row in rows]
 
     def apply(self, blob: bytes) -> int:
         """Take in ledger entries; return the position reached."""
         self._index.apply(ENTRIES.decode(blob))
+        self._save_due.set()
         return self._index.applied_seq()
 
     def applied_seq(self) -> int:
@@ -94,6 +105,14 @@ class PassageIndexActor:
         """Answer."""
         self._index.ping()
         return True
+
+    def _save_when_due(self) -> None:
+        while True:
+            self._save_due.wait()
+            time.sleep(SAVE_AFTER_S)  # a bulk load sets the event again and again: one save for all of it
+            self._save_due.clear()
+            if self._index.applied_seq() > self._saved_seq:
+                self._saved_seq = self._index.save()
 
 
 class ModelsActor:
@@ -126,7 +145,7 @@ class ModelsActor:
 
     def embedder_identity(self) -> str:
         """Return the identity of the embedder."""
-        return self._models.embedder.identity
+        return str(self._models.embedder.identity)
 
     def ping(self) -> bool:
         """Answer."""

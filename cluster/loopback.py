@@ -12,14 +12,21 @@ from typing import Any
 import ray
 from ray.serve._private import replica
 
+_OPENER = "add_port_to_grpc_server"
+
 
 def close_replica_port() -> None:
-    """Make this process's Serve replica open its call port on loopback when its node is on loopback."""
-    if ray.util.get_node_ip_address() != "127.0.0.1":
+    """Make this process's Serve replica open its call port on loopback when its node is on loopback.
+
+    Raises:
+        AttributeError: this Ray opens the port in another way; better no start than an open port.
+    """
+    services: Any = ray._private.services  # noqa: SLF001 - no public name for it
+    if services.get_node_ip_address() != "127.0.0.1":
         return
-    opening = replica.add_port_to_grpc_server
+    opening = getattr(replica, _OPENER)
 
     def on_loopback(server: Any, address: str) -> Any:
         return opening(server, address.replace("[::]", "127.0.0.1"))
 
-    replica.add_port_to_grpc_server = on_loopback
+    setattr(replica, _OPENER, on_loopback)

@@ -116,10 +116,10 @@ class RemoteVectors:
         self._link = ActorLink(name, IndexUnavailableError, patience_s=patience_s)
 
     def search_vectors(
-        self, tenants: Sequence[TenantId], vectors: NDArray[np.float32], k: int
+        self, tenants: Sequence[TenantId], vectors: NDArray[np.float32], k: int, *, as_of: Sequence[int]
     ) -> list[list[Hit]]:
-        """Return at most ``k`` hits a row of ``vectors`` (n, dim), best first."""
-        rows = self._link.call("search", list(tenants), vectors, k)
+        """Return at most ``k`` hits a row of ``vectors`` (n, dim), visible at each ``as_of``, best first."""
+        rows = self._link.call("search", list(tenants), vectors, k, list(as_of))
         return [[Hit(key, score) for key, score in row] for row in rows]
 
     def apply(self, blob: bytes) -> int:

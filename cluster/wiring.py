@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from cluster.head import PROJECT_ROOT, home_of
 from cluster.remote import RemoteModels, RemoteReader, RemoteVectors
-from configs.schema import Settings
+from configs.schema import CacheSettings, Settings
 from data.clock import SystemClock
 from data.codec import ENTRIES
 from data.keeper import Keeper
@@ -23,7 +24,8 @@ from data.lookup import LocalReader
 from data.models.artifacts import read_manifest
 from data.models.conformal import conformal_from
 from data.parts import Parts
-from data.ports import Embedder, KeyValueStore, Scorer, StanceModel, TextAnalyser
+from data.models.embedding import IdentifiedEmbedder
+from data.ports import KeyValueStore, Scorer, StanceModel, TextAnalyser
 from data.views.vectors import PassageVectors
 
 #: Trained models shipped with the software.
@@ -38,20 +40,25 @@ class Models:
     """What the models actor holds."""
 
     analyser: TextAnalyser
-    embedder: Any
+    embedder: IdentifiedEmbedder
     stance: StanceModel
     scorer: Scorer
 
 
 def open_store(settings: Settings) -> KeyValueStore:
-    """Return the store of caches, sessions and limits."""
-    if settings.cache.backend == "redis":
-        from data.stores.redis import RedisStore
+    """Return the store of caches, sessions and limits; one a process, for LMDB allows no more."""
+    return _store(settings.cache, home_of(settings) / "cache")
 
-        return RedisStore(str(settings.cache.url))
+
+@cache
+def _store(settings: CacheSettings, folder: Path) -> KeyValueStore:
+    if settings.backend == "redis":
+        from data.stores.redis import RedisStore, connect
+
+        return RedisStore(connect(str(settings.url)))
     from data.stores.lmdb import LmdbStore
 
-    return LmdbStore(home_of(settings) / "cache", max_mb=settings.cache.max_mb, clock=SystemClock())
+    return LmdbStore(folder, SystemClock(), max_bytes=settings.max_mb * 2**20)
 
 
 def open_models(settings: Settings) -> Models:
@@ -84,10 +91,15 @@ def open_keeper(settings: Settings) -> Keeper:
     return Keeper(home_of(settings), SystemClock(), RemoteSink(RemoteVectors()))
 
 
-def open_passage_vectors(settings: Settings, embedder: Embedder | None = None) -> PassageVectors:
+def open_passage_vectors(settings: Settings, embedder: IdentifiedEmbedder | None = None) -> PassageVectors:
     """Return the passage index of this home, caught up with the ledger."""
-    index = PassageVectors(home_of(settings), embedder or RemoteModels())
-    path = home_of(settings) / "ledger" / "ledger.sqlite"
+    from data.vectors.faiss import FaissIndex
+
+    embedder, home = embedder or RemoteModels(), home_of(settings)
+    index = PassageVectors(
+        home / "vectors" / "passages", home, embedder, embedder_id=embedder.identity, kind=FaissIndex
+    )
+    path = home / "ledger" / "ledger.sqlite"
     if path.exists():
         ledger = Ledger(path, SystemClock())
         try:

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 import yaml
 
+from configs.errors import ConfigError
 from configs.schema import Settings
 
 #: Folder with the YAML files shipped beside this module.
@@ -25,10 +26,6 @@ ENVIRONMENTS = ("development", "testing", "production")
 RESERVED = frozenset({"KITE_ENV", "KITE_CONFIG", "KITE_DATASETS", "KITE_RUN_ID"})
 _UNKNOWN = re.compile(r"unknown field `(?P<field>\w+)`(?: - at `\$\.?(?P<path>[^`]*)`)?")
 _AT = re.compile(r"^(?P<reason>.*) - at `\$\.?(?P<path>[^`]*)`$")
-
-
-class ConfigError(Exception):
-    """A setting stops the start; the text is one line naming file, key and reason."""
 
 
 def load_settings(

@@ -17,7 +17,7 @@ from data.claims import DEFAULT_TENANT, TenantId
 from data.documents import passages_of, split
 from data.errors import CorruptDataError, InvalidValueError
 from data.knowledge import Change, Document, Fact, Passage, Pattern, Source
-from data.rdf import canonical_quads
+from data.rdf import canonical_quads, check_lines
 from data.wording import check_pattern
 
 #: Longest key of a change, in characters: ids and load names, not texts.
@@ -270,6 +270,8 @@ def check_change(change: Change) -> None:
     except CorruptDataError as exc:
         raise InvalidValueError(f"The payload of {change.kind} {change.key!r} is not valid: {exc}") from exc
     carried = value[0] if isinstance(value, tuple) else value
+    if isinstance(carried, str):
+        check_lines(carried, change.key)
     if isinstance(carried, Document | Fact | Source | Pattern | VerdictRecord) and carried.id != change.key:
         raise InvalidValueError(f"The change {change.key!r} carries another id, {carried.id!r}.")
     if isinstance(value, Pattern):

@@ -23,9 +23,27 @@ positional and passed whole to ``super().__init__``, so every error survives pic
 
 from __future__ import annotations
 
+from configs.errors import ConfigError, KiteError
 
-class KiteError(Exception):
-    """Anything a caller may meet; its text is one sentence a person can act on."""
+
+__all__ = [
+    "AuthError",
+    "CapacityError",
+    "ClaimRejectedError",
+    "ConfigError",
+    "ConflictError",
+    "CorruptDataError",
+    "DeadlineError",
+    "IndexUnavailableError",
+    "InvalidValueError",
+    "KiteError",
+    "ModelUnavailableError",
+    "NotFoundError",
+    "RateLimitedError",
+    "RequestError",
+    "StoreUnavailableError",
+    "UnavailableError",
+]
 
 
 class RequestError(KiteError):
@@ -92,10 +110,6 @@ class CapacityError(UnavailableError):
 
 class DeadlineError(KiteError):
     """The time allowed for the request ran out."""
-
-
-class ConfigError(KiteError):
-    """A setting is unknown or has a bad value; names file, key and reason in one line."""
 
 
 class CorruptDataError(KiteError):

@@ -1,7 +1,7 @@
 """Group fairness of binary decisions: how differently groups are treated, and how sure one may be of it.
 
-Called by the power-dynamics tools (``ComputeFairness``) over verdicts. Pure; groups are reported in sorted order. Every
-rate comes with its interval, because a gap between small groups is mostly noise.
+Called by the power-dynamics tools (``ComputeFairness``) over verdicts. Pure; groups are reported in sorted
+order. Every rate comes with its interval, because a gap between small groups is mostly noise.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from data.errors import InvalidValueError
 
 #: Two-sided 95 % normal quantile.
 Z_95 = 1.959963984540054
-#: Groups (or their positives or negatives) with fewer members than this are called small. Source: Agresti & Coull
-#: 1998, "Approximate is better than exact", table 1: below 30 an interval of a proportion is wider than most gaps.
+#: A rate over fewer decisions than this is called small: at 30, the 95 % interval of an even rate is still
+#: 0.34 wide.
 SMALL_GROUP = 30
 
 
@@ -34,7 +34,7 @@ class Rate:
 class Gap:
     """The largest difference of a rate between two groups, with a 95 % interval of that pair's difference.
 
-    The pair is chosen because it is the most extreme, so with many groups the interval is somewhat too hopeful.
+    The pair is chosen because it is the most extreme: with many groups the interval is somewhat too hopeful.
     """
 
     value: float
@@ -59,8 +59,11 @@ class GroupRates:
 
 @dataclass(frozen=True, slots=True)
 class FairnessReport:
-    """Rates by group and the two gaps. ``equalized_odds`` is ``None`` when no rate of it is known for two groups;
-    ``caution`` says in words when numbers are too small to lean on."""
+    """Rates by group and the two gaps.
+
+    ``equalized_odds`` is ``None`` when no rate of it is known for two groups; ``caution`` says in words
+    when numbers are too small to lean on.
+    """
 
     groups: tuple[GroupRates, ...]
     demographic_parity: Gap | None
@@ -112,13 +115,13 @@ def group_rates(
 def demographic_parity_difference(rates: Sequence[GroupRates]) -> Gap | None:
     """Return the gap between the highest and the lowest selection rate; ``None`` for fewer than two groups.
 
-    Source: Dwork et al. 2012, "Fairness through awareness", section 3 (statistical parity).
+    Source: Dwork et al. 2012, "Fairness through awareness" (statistical parity).
     """
     return _widest([(one.group, one.selection) for one in rates])
 
 
 def equalized_odds_difference(rates: Sequence[GroupRates]) -> Gap | None:
-    """Return the larger of the gaps in true-positive and in false-positive rate; ``None`` when neither is known.
+    """Return the larger of the gaps in true-positive and false-positive rate; ``None`` when neither is known.
 
     Source: Hardt, Price & Srebro 2016, "Equality of opportunity in supervised learning", definition 2.1.
     """
@@ -167,7 +170,8 @@ def _widest(rates: Sequence[tuple[str, Rate]]) -> Gap | None:
     difference = high.value - low.value
     below = sqrt((high.value - high.low) ** 2 + (low.high - low.value) ** 2)
     above = sqrt((high.high - high.value) ** 2 + (low.value - low.low) ** 2)
-    # Source: Newcombe 1998, "Interval estimation for the difference between independent proportions", method 10.
+    # Source: Newcombe 1998, "Interval estimation for the difference between independent proportions",
+    # Statistics in Medicine 17, method 10.
     return Gap(
         _six(difference),
         _six(max(-1.0, difference - below)),

@@ -1,7 +1,8 @@
 """How independent the bodies behind some evidence are: ownership, citation, concentration.
 
-Called by the power-dynamics framework and its tools. Pure functions of the sources given: the same sources in any order
-give the same numbers. Invariant: every id that is asked about has exactly one voice, known or not.
+Called by the power-dynamics framework and its tools. Pure functions of the sources given: the same sources
+in any order give the same numbers. Invariant: every id that is asked about has exactly one voice, known or
+not.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from types import MappingProxyType
 from data.knowledge import Source
 
 #: Chance of following a citation rather than starting anew. Source: Page et al. 1999, "The PageRank Citation
-#: Ranking", section 2.6.
+#: Ranking".
 DAMPING = 0.85
 #: Distinct source sets whose measures are kept: evidence of one topic comes from the same few sources.
 CACHED_NETWORKS = 512
@@ -23,7 +24,7 @@ CACHED_NETWORKS = 512
 
 @dataclass(frozen=True, slots=True)
 class Mention:
-    """One item of evidence as far as its voice goes. Equal ``words`` under two sources are one voice repeated."""
+    """One item of evidence as to its voice. Equal ``words`` of two sources are one voice repeated."""
 
     source: str
     document: str
@@ -32,8 +33,11 @@ class Mention:
 
 @dataclass(frozen=True, slots=True)
 class Voice:
-    """Sources that cannot be told apart as witnesses. ``name`` is the id of their owner where they have one in common,
-    else their first id; ``documents`` counts what they contributed, the same words once."""
+    """Sources that cannot be told apart as witnesses.
+
+    ``name`` is the id of the owner they have in common, or else their first id; ``documents`` counts what
+    they contributed, the same words once.
+    """
 
     name: str
     sources: tuple[str, ...]
@@ -44,8 +48,9 @@ class Voice:
 class SourceNetwork:
     """What follows from a set of sources alone; build it with :func:`network_of`.
 
-    ``roots`` maps an id to the body at the top of its ownership. ``ranks`` are PageRank values over citations, which
-    sum to 1. ``circles`` are sets of two or more sources that cite one another in a circle.
+    ``roots`` maps an id to the body at the top of its ownership. ``ranks`` are PageRank values over
+    citations, which sum to 1. ``circles`` are sets of two or more sources that cite one another in a
+    circle.
     """
 
     roots: Mapping[str, str]
@@ -78,8 +83,8 @@ def network_of(sources: tuple[Source, ...]) -> SourceNetwork:
 def voices_of(mentions: Sequence[Mention], network: SourceNetwork) -> tuple[Voice, ...]:
     """Return the independent voices behind some evidence, the largest first, ties by name.
 
-    Sources count once when they have one owner, when they cite each other in a circle (neither can be shown to be the
-    origin), or when they brought the same words (a syndicated text).
+    Sources count once when they have one owner, when they cite each other in a circle (neither can be shown
+    to be the origin), or when they brought the same words (a syndicated text).
     """
     import networkx as nx
 
@@ -110,8 +115,8 @@ def herfindahl(sizes: Sequence[int]) -> float:
 def standing(ids: Iterable[str], network: SourceNetwork) -> float:
     """Return how near these sources are to being the most cited ones of their network, in [0, 1].
 
-    It is the sum of their ranks over the sum of the as many highest ranks there are. 0 for sources that are not
-    in the network.
+    It is the sum of their ranks over the sum of as many of the highest ranks. 0 for sources not in the
+    network.
     """
     held = sorted((network.ranks[key] for key in set(ids) if key in network.ranks), reverse=True)
     best = sorted(network.ranks.values(), reverse=True)[: len(held)]

@@ -121,10 +121,16 @@ class VectorIndex(Protocol):
     """Dense search over passages (inner product of unit vectors)."""
 
     def search_vectors(
-        self, tenants: Sequence[TenantId], vectors: NDArray[np.float32], k: int
+        self, tenants: Sequence[TenantId], vectors: NDArray[np.float32], k: int, *, as_of: Sequence[int]
     ) -> list[list[Hit]]:
-        """Return at most ``k`` hits a row of ``vectors`` (n, dim), best first, ties by id. No ``as_of``: the caller
-        drops what :class:`PassageStore` does not return at its position."""
+        """Return at most ``k`` hits a row of ``vectors`` (n, dim), best first, ties by id.
+
+        Row i sees what tenant i (and the shared tenant) had at ledger position ``as_of[i]``.
+        """
+        ...
+
+    def ping(self) -> None:
+        """Raise ``IndexUnavailableError`` when the index does not answer."""
         ...
 
 

@@ -56,6 +56,14 @@ def canonical_quads(nquads: str, key: str) -> list[str]:
     return sorted({_line([_named(term, key) for term in quad]) for quad in quads})
 
 
+def check_lines(nquads: str, key: str) -> None:
+    """Raise ``InvalidValueError`` unless ``nquads`` is what :func:`canonical_quads` gives."""
+    if nquads != "\n".join(canonical_quads(nquads, key)) + "\n":
+        raise InvalidValueError(
+            f"The graph {key!r} is not in canonical form: build the change with put_graph."
+        )
+
+
 def check_query(sparql: str) -> None:
     """Raise ``InvalidValueError`` for a query that would call another server (``SERVICE``)."""
     plain = _ESCAPE.sub(lambda found: _character(found[1] or found[2]), sparql)

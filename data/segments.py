@@ -21,7 +21,7 @@ from data.changes import SegmentRef, check_fact
 from data.documents import passages_of, split
 from data.errors import CorruptDataError, InvalidValueError
 from data.knowledge import Document, Fact, Passage, Source
-from data.rdf import canonical_quads
+from data.rdf import canonical_quads, check_lines
 
 #: Folder of the segments, under the home.
 FOLDER = "segments"
@@ -109,6 +109,29 @@ def read_sources(home: Path, ref: SegmentRef) -> list[Source]:
 def read_graph(home: Path, ref: SegmentRef) -> str:
     """Return the N-Quads lines of a segment. Raises ``CorruptDataError`` as :func:`read_documents` does."""
     return "\n".join(row["line"] for row in _rows(home, ref, "graph")) + "\n"
+
+
+def check_segment(home: Path, ref: SegmentRef) -> None:
+    """Read a segment in full, as every view will.
+
+    Raises:
+        InvalidValueError: it is not there, not whole, or holds something that cannot be kept.
+    """
+    try:
+        if ref.kind == "documents":
+            for _ in read_documents(home, ref):
+                pass
+        elif ref.kind == "facts":
+            for fact in read_facts(home, ref):
+                check_fact(fact)
+        elif ref.kind == "sources":
+            read_sources(home, ref)
+        elif ref.kind == "graph":
+            check_lines(read_graph(home, ref), ref.uri)
+        else:
+            raise InvalidValueError(f"A segment holds documents, facts, graph or sources, not {ref.kind!r}.")
+    except CorruptDataError as exc:
+        raise InvalidValueError(f"The bulk load {ref.uri!r} cannot be taken in: {exc}") from exc
 
 
 def verified_bytes(home: Path, ref: SegmentRef) -> bytes:

@@ -42,7 +42,7 @@ def applications(settings: Settings, links: Mapping[str, str]) -> list[RunTarget
 
 def framework_application(spec: Spec, settings: Settings) -> Any:
     """Return the Serve application of one framework."""
-    deployment = serve.deployment(
+    deployment: Any = serve.deployment(
         FrameworkReplica,
         name=spec.name,
         user_config=msgspec.to_builtins(settings),
@@ -56,7 +56,7 @@ def framework_application(spec: Spec, settings: Settings) -> Any:
 
 def gateway_application(settings: Settings, links: Mapping[str, str]) -> Any:
     """Return the Serve application of the gateway."""
-    deployment = serve.deployment(
+    deployment: Any = serve.deployment(
         serve.ingress()(GatewayReplica),
         name=GATEWAY,
         ray_actor_options={"num_cpus": GATEWAY_CPUS},

@@ -9,12 +9,12 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import msgspec
 
-from configs.load import ConfigError
+from configs.errors import ConfigError
 from configs.schema import Settings
 from configs.version import VERSION
 from data.changes import VerdictRecord, put_verdict
@@ -38,10 +38,7 @@ def framework_config(spec: Spec, overrides: Mapping[str, Any]) -> Any:
     Raises:
         ConfigError: a key it does not have, or a value that does not fit.
     """
-    try:
-        known = {field.name for field in msgspec.structs.fields(spec.config)}
-    except TypeError:
-        known = set(spec.config.__dataclass_fields__)
+    known = {item.name for item in fields(spec.config)}
     unknown = sorted(set(overrides) - known)
     if unknown:
         raise ConfigError(f"settings: frameworks.{spec.name}.{unknown[0]}: there is no such setting")

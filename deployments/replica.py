@@ -76,7 +76,9 @@ class GatewayReplica:
     def __serve_build_asgi_app__(self) -> Any:
         """Return the ASGI application; Serve calls this once, after the constructor."""
         from deployments.api.asgi import create_app
+        from deployments.api.logs import configure_logging
 
+        configure_logging(self._settings.log.level)
         return create_app(self._services())
 
     def _services(self) -> Services:

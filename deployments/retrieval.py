@@ -99,7 +99,9 @@ class Retriever:
         analysing = self._pool.submit(self._analyser.analyse, texts)
         embeddings = np.ascontiguousarray(self._embedder.embed(texts), dtype=np.float32)
         tenants = [query.tenant for query in queries]
-        dense = self._vectors.search_vectors(tenants, embeddings, self._config.candidates)
+        dense = self._vectors.search_vectors(
+            tenants, embeddings, self._config.candidates, as_of=[query.as_of for query in queries]
+        )
         return analysing.result(), embeddings, dense
 
     def _fetch(

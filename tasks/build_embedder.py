@@ -22,7 +22,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from configs.load import ConfigError as SettingsError
 from configs.load import load_settings
 from data.errors import ConfigError, CorruptDataError, KiteError, ModelUnavailableError
 from data.models.artifacts import file_sha256, read_manifest, write_manifest
@@ -64,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         home = (options.home or Path(load_settings().home)).expanduser()
         report = build(home / "models" / "embedder", options.source)
-    except (KiteError, SettingsError) as exc:
+    except KiteError as exc:
         sys.stderr.write(f"{exc}\n")
         return 2
     sys.stdout.write(json.dumps(report, sort_keys=True) + "\n")

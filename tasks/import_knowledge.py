@@ -21,7 +21,6 @@ import msgspec
 
 from cluster.head import home_of
 from cluster.remote import RemoteModels, RemoteReader
-from configs.load import ConfigError
 from configs.schema import Settings
 from data.changes import SegmentRef, load_segment
 from data.chunks import Chunk, cut, lines_of, rows_of
@@ -169,7 +168,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             report = import_file(
                 options.file.resolve(), settings, kind=options.kind, tenant=TenantId(options.tenant)
             )
-    except (KiteError, ConfigError) as exc:
+    except KiteError as exc:
         print(f"import_knowledge: {exc}", file=sys.stderr)  # noqa: T201 - the answer of a command
         return 1
     print(msgspec.json.encode(report).decode())  # noqa: T201 - the report of a command

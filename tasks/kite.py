@@ -21,7 +21,7 @@ from rich.console import Console
 from cluster import head as ray_head
 from cluster.head import RunningHead
 from cluster.wiring import embedder_folder
-from configs.load import ConfigError, to_yaml
+from configs.load import to_yaml
 from configs.schema import Settings
 from data.chunks import cut, rows_of
 from data.errors import KiteError, UnavailableError
@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         return int(options.command(settings_from(options), options) or 0)
-    except (KiteError, ConfigError) as exc:
+    except KiteError as exc:
         print(f"kite: {exc}", file=sys.stderr)  # noqa: T201 - the answer of a command
         return 2
     except KeyboardInterrupt:

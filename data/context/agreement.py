@@ -13,7 +13,7 @@ from datetime import date
 
 from data.analysis import Analysis, DateMention, Entity, Finding
 from data.claims import Claim
-from data.context.places import is_country, place_key
+from data.context.places import is_country, names_place, place_key
 from data.evidence import Evidence
 from data.knowledge import PastVerdict
 
@@ -52,13 +52,13 @@ def own_time(claim: Claim, analysis: Analysis) -> list[Finding]:
     return found
 
 
-def speaks_of(claim: Claim, analysis: Analysis, item: Evidence) -> bool:
-    """Say whether a passage (or its title) names something that the claim names, places aside."""
-    text = f"{item.title} {item.text}".casefold()
-    names = [entity.text.casefold() for entity in analysis.entities if entity.label != "PLACE"]
-    if not names:
-        names = [entity.text.casefold() for entity in analysis.entities]
-    return any(_has_word(text, name) for name in names)
+def speaks_of(analysis: Analysis, item: Evidence) -> bool:
+    """Say whether a passage (or its title) names what the claim names; places only for want of others."""
+    text = f"{item.title} {item.text}"
+    names = [entity.text for entity in analysis.entities if entity.label != "PLACE"]
+    if names:
+        return any(_has_word(text.casefold(), name.casefold()) for name in names)
+    return any(names_place(text, place_key(entity.text)) for entity in analysis.entities)
 
 
 def compare_time(claim: Claim, analysis: Analysis, passages: Sequence[ReadPassage]) -> list[Finding]:
@@ -85,7 +85,7 @@ def compare_time(claim: Claim, analysis: Analysis, passages: Sequence[ReadPassag
 def compare_age(
     claim: Claim, analysis: Analysis, items: Sequence[Evidence], *, stale_days: int
 ) -> list[Finding]:
-    """Hold the day the claim was made against the days its evidence was published, where the claim has no other date."""
+    """Hold the day the claim was made against the days of its evidence, where the claim has no other date."""
     said = _day(claim.context.date)
     published = [(item, day) for item in items if (day := _day(item.published_at)) is not None]
     if said is None or not published or analysis.dates:
@@ -119,9 +119,9 @@ def compare_place(claim: Claim, analysis: Analysis, passages: Sequence[ReadPassa
         wanted = {place_key(claim.context.place)}
     span = own[0].span if own else None
     for passage in passages:
-        text = f"{passage.evidence.title} {passage.evidence.text}".casefold()
+        text = f"{passage.evidence.title} {passage.evidence.text}"
         named = {place_key(entity.text) for entity in passage.analysis.entities}
-        if wanted & named or any(_has_word(text, name) for name in wanted):
+        if wanted & named or any(names_place(text, name) for name in wanted):
             return [
                 Finding("same_place", "Evidence speaks of the same place.", 0.1, span, passage.evidence.id)
             ]
@@ -129,14 +129,15 @@ def compare_place(claim: Claim, analysis: Analysis, passages: Sequence[ReadPassa
 
 
 def _other_country(own: Sequence[Entity], passages: Sequence[ReadPassage]) -> list[Finding]:
-    """Return the first country of the passages, where the claim itself names countries and no passage has them."""
+    """Return the first country of the passages, where the claim names other countries only."""
     ours = [entity for entity in own if is_country(entity.text)]
     if not ours or len(ours) < len(own):
         return []
     for passage in passages:
         for entity in passage.analysis.entities:
             if is_country(entity.text):
-                message = f"The claim speaks of “{ours[0].text}”, the evidence on the same names of “{entity.text}”."
+                here, there = ours[0].text, entity.text
+                message = f"The claim speaks of “{here}”, the evidence on the same names of “{there}”."
                 place = (ours[0].span, passage.evidence.id, entity.span)
                 return [Finding("other_place", message, -0.2, *place)]
     return []
@@ -162,7 +163,7 @@ def compare_speaker(claim: Claim, passages: Sequence[ReadPassage]) -> list[Findi
 
 
 def ambiguous_names(analysis: Analysis, items: Sequence[Evidence]) -> list[Finding]:
-    """Return the claim's names under which the evidence holds several things: "Mercury (planet)", "Mercury (element)"."""
+    """Return the claim's names that several titles share: "Mercury (planet)", "Mercury (element)"."""
     titles: dict[str, dict[str, str]] = {}
     for item in items:
         if item.title:
@@ -193,7 +194,8 @@ def prior_checks(history: Sequence[PastVerdict], *, similar_from: float) -> list
         label = past.feedback_label or past.label
         weight = {"SUPPORTED": 0.2, "REFUTED": -0.2}.get(label, 0.0) if past.feedback_label else 0.0
         by = "a person" if past.feedback_label else "an earlier check"
-        message = f"“{past.claim}” was found {label} by {by} (similarity {past.similarity:.2f}, {past.decided_at[:10]})."
+        likeness = f"similarity {past.similarity:.2f}, {past.decided_at[:10]}"
+        message = f"“{past.claim}” was found {label} by {by} ({likeness})."
         found.append(Finding("prior_check", message, weight))
     return found
 

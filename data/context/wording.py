@@ -1,4 +1,4 @@
-"""What a claim's wording alone tells of its context: what it leaves out, how it is coloured, what it is about.
+"""What a claim's wording alone tells of its context: what it leaves out, its colour, its topic.
 
 Used by the contextual framework and its tools. Pure: the claim's text, its analysis and the caller's context
 go in.
@@ -48,6 +48,10 @@ _COMPARED_WITH = re.compile(
     r"\b(?:than|as|compared|relative|versus|vs|from|since|among|between|of the|the \w+er the)\b",
     re.IGNORECASE,
 )
+#: Somebody has begun to speak: "Fauci wrote: I ...".
+_SPOKEN = re.compile(
+    r"\b(?:said|says|wrote|writes|tweeted|declared|added|asked|replied|told|claim(?:s|ed)|stat(?:es|ed))\b"
+)
 #: The part of a ``deixis`` cue's value before the colon -> finding kind, question, and how much its absence
 #: weighs. The weights order the gaps by how much of the claim hangs in the air; they are conventions of
 #: this file.
@@ -79,26 +83,20 @@ def missing_context(text: str, analysis: Analysis, context: ClaimContext) -> lis
     found: list[Finding] = []
     asked: set[str] = set()
     for cue in analysis.cues:
-        finding = (
-            _gap(text, analysis, cue, context)
-            if cue.kind == "deixis"
-            else _open_comparison(text, analysis, cue)
-        )
+        finding = _gap(text, cue, context) if cue.kind == "deixis" else _open_comparison(text, analysis, cue)
         if finding is not None and finding.message not in asked:
             asked.add(finding.message)
             found.append(finding)
     return found
 
 
-def _gap(text: str, analysis: Analysis, cue: Cue, context: ClaimContext) -> Finding | None:
+def _gap(text: str, cue: Cue, context: ClaimContext) -> Finding | None:
     """Return the question that a pointing word leaves open, unless the context answers it."""
     sort, _, _ = cue.value.partition(":")
     answers = {"time": context.date, "place": context.place, "speaker": context.speaker}
     if sort not in _GAPS or answers.get(sort) or cue.value in _WEAK:
         return None
-    if sort == "speaker" and any(
-        said.span.start < cue.span.start for said in analysis.cues_of("attribution")
-    ):
+    if sort == "speaker" and _SPOKEN.search(text, 0, cue.span.start):
         return None  # "Fauci wrote: I reject ..." names its speaker
     words = text[cue.span.start : cue.span.end]
     if sort == "demonstrative" and not re.match(
@@ -165,7 +163,7 @@ def _shouted(tokens: tuple[Token, ...]) -> int:
 
 
 def topics(analysis: Analysis, titles: Iterable[str] = ()) -> list[tuple[str, int]]:
-    """Return topics with their number of hits, most first, ties by name; a title's word counts like a claim's."""
+    """Return topics with their hits, most first, ties by name; a title's word counts like a claim's."""
     counts: dict[str, int] = {}
     words = [token.lemma for token in analysis.tokens]
     words += [word for title in titles for word in re.findall(r"[\w-]+", title.lower())]

@@ -1,4 +1,4 @@
-"""Cuts a claim into clauses and says whether they are asserted at all: what every reader in this package starts from.
+"""Cuts a claim into clauses and says whether they are asserted at all: every reader here starts from it.
 
 A clause that is reported, hedged, conditional or asked commits its speaker to nothing, so no constraint is
 read from it.
@@ -12,12 +12,14 @@ from functools import lru_cache
 
 from data.analysis import Analysis, Span
 from data.text.lemmas import lemma_of
+from data.text.words import listed
 
 #: Words that take back the commitment to what is said around them: reporting, hedging, modality, fiction,
 #: alternatives.
 _DISTANCE = re.compile(
     r"\b(?:said|says?|saying|claim(?:s|ed|ing)?|according|reported(?:ly)?|alleged(?:ly)?|supposed(?:ly)?|apparently"
-    r"|believe[sd]?|thinks?|thought|rumou?red|predict(?:s|ed)?|expect(?:s|ed)?|plan(?:s|ned)? to|propos(?:es|ed)"
+    r"|believe[sd]?|thinks?|thought|rumou?red|predict(?:s|ed)?|expect(?:s|ed)?"
+    r"|plan(?:s|ned)? to|propos(?:es|ed)"
     r"|den(?:y|ies|ied)|perhaps|maybe|possibly|probably|might|could|would|unless|whether|either|neither|or|nor"
     r"|fiction(?:al)?|novel|movie|film|myth|hypothetical(?:ly)?|false|untrue|incorrect|wrong(?:ly)?|mistaken(?:ly)?"
     r"|argue[sd]?|suggest(?:s|ed)?|estimates that|if)\b",
@@ -111,9 +113,13 @@ def key(name: str) -> str:
 
 
 _DROPPED = frozenset(
-    ("a", "an", "the", "do", "does", "did", "be", "is", "are", "was", "were", "been", "being", "of", "them", "these",
-     "those", "also", "both", "very", "really", "actually", "at", "all", "there", "still", "always", "indeed")
-)  # fmt: skip
+    listed(
+        """
+a an the do does did be is are was were been being of them these those also both very really actually at all
+there still always indeed
+"""
+    )
+)
 
 
 def concept(words: str) -> str:

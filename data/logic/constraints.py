@@ -1,4 +1,4 @@
-"""Typed constraints: what a claim, an accepted fact or a rule of the world says, in a form that a solver can decide.
+"""Typed constraints: what a claim, an accepted fact or a rule of the world says, as a solver can decide it.
 
 Built by the readers in this package, decided by ``data.logic.solver``. Every constraint stays inside linear
 real arithmetic with propositional connectives, so each question has an answer and none needs a time limit.
@@ -19,7 +19,7 @@ Role = Literal["claim", "fact", "accepted_claim", "rule"]
 
 @dataclass(frozen=True, slots=True)
 class Linear:
-    """``sum(coefficient * variable) relation constant``, over real variables (SI base units, or days for dates)."""
+    """``sum(coefficient * variable) relation constant``: real variables in SI base units, dates in days."""
 
     terms: tuple[tuple[float, str], ...]
     relation: Relation
@@ -28,7 +28,7 @@ class Linear:
 
 @dataclass(frozen=True, slots=True)
 class Takes:
-    """A single-valued attribute takes this value, one name out of many: the capital of France takes "paris"."""
+    """A single-valued attribute takes this value out of many: the capital of France takes "paris"."""
 
     attribute: str
     value: str
@@ -89,8 +89,10 @@ Formula = Linear | Takes | Holds | Belongs | Quantified | Negation | Both | Impl
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """One constraint and where it comes from. ``id`` is unique in a problem and orders it; ``words`` are quoted in the
-    explanation; ``span`` is into the claim, for statements of the claim.
+    """One constraint and where it comes from.
+
+    ``id`` is unique in a problem; ``words`` are quoted in the explanation; ``span`` is into the
+    claim, for statements of the claim.
     """
 
     id: str
@@ -119,7 +121,7 @@ def compared(left: str, relation: Relation, right: str, *, gap: float = 0.0) -> 
     return Linear(((1.0, left), (-1.0, right)), relation, gap)
 
 
-def symbols(formula: Formula) -> frozenset[str]:
+def symbols(formula: Formula) -> frozenset[str]:  # noqa: PLR0911 - one return a case
     """Return the names of everything the formula speaks of; two formulas that share one may touch."""
     match formula:
         case Linear(terms=terms):

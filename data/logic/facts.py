@@ -1,4 +1,4 @@
-"""Holds a claim beside accepted facts: for each attribute that both speak of, the claim's statement and the fact's.
+"""Holds a claim beside accepted facts: for each attribute that both speak of, the statement of either.
 
 Called by ``data.logic.reading``. A fact counts only at its time: an attribute that changes (a population, a
 capital) says nothing about a claim of another time.
@@ -175,7 +175,7 @@ def _within(item: Evidence, first_day: str, last_day: str) -> bool:
 
 
 def _distance(located: Located, fact: AcceptedFact) -> float:
-    """Return how far the claim's value is from the fact's: the nearest of several facts is the one to hold it to."""
+    """Return how far the claim's value is from the fact's: it is held to the nearest of several facts."""
     value = located.value
     if isinstance(value, Quantity) and isinstance(fact.value, Measure):
         return abs(value.base_value - fact.value.value)
@@ -190,7 +190,7 @@ def _distance(located: Located, fact: AcceptedFact) -> float:
 
 
 def _names_both(located: Located, fact: AcceptedFact) -> bool:
-    """Say whether the sentence names the accepted value beside another: "A and B directed it" does not deny A."""
+    """Say whether the accepted value is named beside another: "A and B directed it" does not deny A."""
     if not isinstance(located.value, str) or same_name(key(located.value), str(fact.value)):
         return False
     return f" {fact.value} " in f" {key(located.sentence.text)} "

@@ -1,4 +1,4 @@
-"""Finds where a claim states an attribute of a subject: the subject's name, the words for the attribute, a value.
+"""Finds where a claim states an attribute of a subject: its name, the words for the attribute, a value.
 
 Called by ``data.logic.facts``. The three must stand in one sentence with nothing but function words between
 them, so that "the University of Paris was founded in 1850" is not read as a statement about Paris.
@@ -6,24 +6,28 @@ them, so that "the University of Paris was founded in 1850" is not read as a sta
 
 from __future__ import annotations
 
-import itertools
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 from data.analysis import DateMention, Quantity, Span
 from data.logic.clauses import Clause, Reading, key
 from data.logic.predicates import Predicate
+from data.text.words import listed
 
 #: Words that may stand between subject, attribute and value without changing who or what is meant.
 _GLUE = frozenset(
-    (
-        "a an the this that which who is was are were be been being has have had of in on at to by from as with its his "
-        "her their it he she they now currently today officially about approximately around roughly nearly almost over "
-        "more less than least most up exactly just only some estimated total stands stood standing rises reaches reached "
-        "measures measuring equals equal for year date located city actually also not never did does do first originally"
-    ).split()
+    listed(
+        """
+a an the this that which who is was are were be been being has have had of in on at to by from as with its
+his her their it he she they now currently today officially about approximately around roughly nearly almost
+over more less than least most up exactly just only some estimated total stands stood standing rises reaches
+reached measures measuring equals equal for year date located city actually also not never did
+does do first originally
+"""
+    )
 )
 _NEGATIONS = frozenset(("not", "never"))
 _WORD = re.compile(r"\w+(?:['’](?!s\b)\w+)?")
@@ -123,9 +127,9 @@ def _values(
                 yield mention, mention.span
     elif predicate.kind == "number":
         for quantity in reading.analysis.quantities:
-            if inside.start <= quantity.span.start < inside.end and quantity.dimension == dimension:
-                if quantity.noun is None or _counts(quantity.noun, predicate):
-                    yield quantity, quantity.span
+            here = inside.start <= quantity.span.start < inside.end and quantity.dimension == dimension
+            if here and (quantity.noun is None or _counts(quantity.noun, predicate)):
+                yield quantity, quantity.span
     else:
         for span in [
             *_spans(_name_pattern(hint), reading.text, inside),
@@ -140,7 +144,7 @@ def _values(
 
 
 def _counts(noun: str, predicate: Predicate) -> bool:
-    """Say whether a number of these can be a value of the attribute: "5 million people", not "5 million Muslims"."""
+    """Say whether a number of these can be the attribute: "5 million people", not "5 million Muslims"."""
     forms = (noun, f"{noun}s", "people" if noun == "person" else noun)
     return any(predicate.cue.fullmatch(form) or form in predicate.glue for form in forms)
 
@@ -152,32 +156,36 @@ def _fitted(
     mention, cue, value = pieces
     if _overlap(mention, value) or _overlap(mention, cue) or _overlap(cue, value):
         return None
-    if not _stands_alone(reading.text, sentence, mention, cue):
+    names = (mention, value) if predicate.kind == "name" else (mention,)
+    if not all(_stands_alone(reading.text, sentence, name, cue) for name in names):
         return None
-    if predicate.kind == "name" and not _stands_alone(reading.text, sentence, value, cue):
+    last = max(piece.end for piece in pieces)
+    if predicate.closed and not _END.match(reading.text, last, sentence.span.end):
         return None
-    if predicate.closed and not _END.match(
-        reading.text, max(piece.end for piece in pieces), sentence.span.end
-    ):
+    between = _gaps(reading, sentence, pieces, predicate)
+    if predicate.kind == "date" and _OFFSET.search(between[-1]):
         return None
+    words = [word.lower() for gap in between for word in _WORD.findall(gap)]
+    denials = [word for word in words if word in _NEGATIONS or _CONTRACTED.search(word)]
+    allowed = _GLUE | predicate.glue | {"s", *denials}
+    if not all(word in allowed or predicate.cue.fullmatch(word) for word in words):
+        return None
+    return len(denials) % 2 == 1
+
+
+def _gaps(
+    reading: Reading, sentence: Clause, pieces: tuple[Span, Span, Span], predicate: Predicate
+) -> list[str]:
+    """Return the words between the pieces, less an apposition and a place before a date."""
     ordered = sorted(pieces, key=lambda piece: piece.start)
-    between = [reading.text[left.end : right.start] for left, right in itertools.pairwise(ordered)]
-    if ordered[0] is mention:
+    between = [reading.text[left.end : right.start] for left, right in pairwise(ordered)]
+    if ordered[0] is pieces[0]:
         between[0] = _APPOSITION.sub(" ", between[0])
-        if _inherits(reading.text, sentence, mention, between[0]):
+        if _inherits(reading.text, sentence, pieces[0], between[0]):
             between[0] = ""
     if predicate.kind == "date":
         between[-1] = _PLACE.sub(" ", between[-1])
-        if _OFFSET.search(between[-1]):
-            return None
-    words = [word.lower() for gap in between for word in _WORD.findall(gap)]
-    words = [word for word in words if not predicate.cue.fullmatch(word)]
-    denials = sum(word in _NEGATIONS or bool(_CONTRACTED.search(word)) for word in words)
-    if not all(
-        word in _GLUE or word in predicate.glue or _CONTRACTED.search(word) for word in words if word != "s"
-    ):
-        return None
-    return denials % 2 == 1
+    return between
 
 
 def _inherits(text: str, sentence: Clause, mention: Span, gap: str) -> bool:
@@ -199,30 +207,35 @@ def _overlap(first: Span, second: Span) -> bool:
 
 def _stands_alone(text: str, sentence: Clause, name: Span, cue: Span) -> bool:
     """Say whether a name is a whole noun phrase here, and not part of a longer one."""
+    return _opens_phrase(text, sentence, name, cue) and _closes_phrase(text, sentence, name, cue)
+
+
+def _opens_phrase(text: str, sentence: Clause, name: Span, cue: Span) -> bool:
     before = text[sentence.span.start : name.start]
-    after = text[name.end : sentence.span.end]
     previous = _LAST_WORD.search(before)
-    if previous is not None and not before.rstrip().endswith((",", ";", ":", "(")):
-        word = previous[1]
-        if word.lower() in _PREPOSITIONS and not _is_tied(text, cue, name):
-            return False
-        if word.lower().endswith(("'s", "’s")) or (word[0].isupper() and word.lower() not in _OPENERS):
-            return _overlap(
-                cue, Span(sentence.span.start + previous.start(1), sentence.span.start + previous.end(1))
-            )
-    if after.startswith(("'s", "’s")):
-        return cue.start >= name.end and cue.start - name.end <= 30
-    if after.startswith(("-", "/")):
-        return False
-    following = _NEXT_WORD.match(after)
-    if following is None or _overlap(cue, Span(name.end + following.start(1), name.end + following.end(1))):
+    if previous is None or before.rstrip().endswith((",", ";", ":", "(")):
         return True
-    word = following[1]
-    if word.lower().rstrip(".") in ("and", "or"):
-        return cue.end <= name.start
-    return not word[0].isupper() and (
-        word.lower().rstrip(".,") in _GLUE or word[0].isdigit() or not cue.end <= name.start
-    )
+    word, start = previous[1], sentence.span.start
+    if word.lower() in _PREPOSITIONS and not _is_tied(text, cue, name):
+        return False
+    belongs = word.lower().endswith(("'s", "’s")) or (word[0].isupper() and word.lower() not in _OPENERS)
+    return not belongs or _overlap(cue, Span(start + previous.start(1), start + previous.end(1)))
+
+
+def _closes_phrase(text: str, sentence: Clause, name: Span, cue: Span) -> bool:
+    after = text[name.end : sentence.span.end]
+    if after.startswith(("'s", "’s")):
+        return 0 <= cue.start - name.end <= 30
+    following = _NEXT_WORD.match(after)
+    if following is None:
+        return not after.startswith(("-", "/"))
+    word = following[1].rstrip(".,")
+    if _overlap(cue, Span(name.end + following.start(1), name.end + following.end(1))):
+        return True
+    last = cue.end <= name.start
+    if word.lower() in ("and", "or"):
+        return last
+    return not word[:1].isupper() and (word.lower() in _GLUE or word[:1].isdigit() or not last)
 
 
 def _is_tied(text: str, cue: Span, name: Span) -> bool:

@@ -93,9 +93,8 @@ _OTHER_SUBJECT = re.compile(
     re.IGNORECASE,
 )
 _AGE = re.compile(r"\b(?:at (?:the )?age (?:of )?|aged )(\d{1,3})\b", re.IGNORECASE)
-_LIFESPAN = re.compile(
-    r"\\((?:born |b\\. )?(?P<first>1\\d{3}|20\\d{2})\\s*[-–—]\\s*(?P<last>1\\d{3}|20\\d{2})\\)"
-)
+_YEAR = r"(?:1\d{3}|20\d{2})"
+_LIFESPAN = re.compile(rf"\((?:born |b\. )?(?P<first>{_YEAR})\s*[-–—]\s*(?P<last>{_YEAR})\)")
 _RANGE_WORDS = re.compile(r"\b(from|between)\s+(?:the\s+)?(?:years?\s+)?$", re.IGNORECASE)
 _RANGE_JOIN = re.compile(r"^\s*(?:to|until|till|through|and|[-–—])\s*(?:the\s+)?$", re.IGNORECASE)
 #: Years before Christ run backwards; they are left alone.
@@ -104,7 +103,7 @@ _BACKWARDS = re.compile(r"\b(?:back|backwards?|countdown|count(?:ed|ing)? down|r
 
 
 def numeric_statements(reading: Reading) -> list[Statement]:
-    """Return the statements about the claim's own numbers and dates, with the rules they fall under, in order."""
+    """Return the statements on the claim's own numbers and dates, with the rules they need, in order."""
     found: list[Statement] = []
     for sentence in reading.sentences:
         if not is_asserted(sentence.text):
@@ -267,7 +266,7 @@ def _life(reading: Reading, sentence: Clause, name: str, start: int) -> Iterator
 
 
 def _brackets(reading: Reading, sentence: Clause) -> Iterator[Statement]:
-    """Read "(1950 – 1940)" after a name. The years need no date reader: brackets and a dash tell what they are."""
+    """Read "(1950 – 1940)" after a name; brackets and dash tell that these are years."""
     for match in _LIFESPAN.finditer(reading.text, sentence.span.start, sentence.span.end):
         ends = []
         for part in ("first", "last"):

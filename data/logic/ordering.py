@@ -58,7 +58,8 @@ _WHEN: dict[str, Relation] = {"before": "<", "earlier than": "<", "after": ">", 
 
 _AUXILIARY = r"(?P<verb>is|are|was|were|isn['’]t|aren['’]t|wasn['’]t|weren['’]t)"
 _COMPARATIVE = re.compile(
-    rf"^(?P<left>[^,;]{{1,60}}?)\s+{_AUXILIARY}\s+(?P<denial>not\s+)?(?:much |far |slightly |significantly |also )?"
+    rf"^(?P<left>[^,;]{{1,60}}?)\s+{_AUXILIARY}\s+(?P<denial>not\s+)?"
+    r"(?:much |far |slightly |significantly |also )?"
     rf"(?P<adjective>{'|'.join(_ADJECTIVES)})\s+than\s+(?P<right>[^,;]{{1,60}})$",
     re.IGNORECASE,
 )

@@ -1,4 +1,4 @@
-"""Holds a claim beside earlier accepted claims by wording: the same, its denial, or the same with another number.
+"""Holds a claim beside earlier accepted claims by wording: the same, its denial, or another number.
 
 Used by the consistency framework. Only claims that are word for word the same but for numbers and negation
 are compared: for anything looser the evidence must speak.
@@ -48,7 +48,7 @@ def relation_to(claim: str, analysis: Analysis, earlier: str) -> Relation | None
 
 
 def _template(text: str) -> tuple[tuple[str, ...], tuple[str, ...], bool]:
-    """Return the words with numbers blanked and negations left out, the numbers, and whether it is a denial."""
+    """Return the words (numbers blanked, negations left out), the numbers, and whether it is a denial."""
     words: list[str] = []
     numbers: list[str] = []
     denials = 0

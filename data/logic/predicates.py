@@ -1,4 +1,4 @@
-"""The attributes that have one value at a time: how facts name them, how claims word them, how far values may differ.
+"""The attributes with one value at a time: how facts name them, claims word them, how far values may differ.
 
 Used by the fact and ordering readers. Only for these may a different value contradict a claim; a person has
 one birth date but many friends. A numeric fact with any other predicate is read by :func:`worded_as`.
@@ -47,7 +47,7 @@ _NOT_WORD = re.compile(r"[\W_]+")
 
 @lru_cache(maxsize=4_096)
 def plain_name(predicate: str) -> str:
-    """Return a fact's predicate as lower-case words: "dateOfBirth", "date_of_birth", ".../dateOfBirth" are one."""
+    """Return a predicate as lower-case words: "dateOfBirth", "date_of_birth", ".../dateOfBirth" are one."""
     last = re.split(r"[/#]" if "://" in predicate else ":", predicate.rstrip("/#"))[-1]
     return _NOT_WORD.sub(" ", _CAMEL.sub(" ", last)).strip().casefold()
 
@@ -107,7 +107,8 @@ PREDICATES: tuple[Predicate, ...] = (
     _predicate(
         "founding",
         "date",
-        "founded|founding date|date founded|inception|established|foundation|formation|founding year|year founded|p571",
+        "founded|founding date|date founded|inception|established|foundation|formation|"
+        "founding year|year founded|p571",
         "founded|established|created|formed|incorporated|set up",
         slack=_A_YEAR,
     ),
@@ -265,7 +266,7 @@ TAXONOMIC = frozenset(("is a", "is an", "instance of", "subclass of", "type", "i
 
 
 def named(predicate: str) -> tuple[Predicate | None, bool]:
-    """Return the attribute that a fact's predicate names, and whether the fact states it the other way round."""
+    """Return the attribute that a predicate names, and whether it states it the other way round."""
     name = plain_name(predicate)
     if name in _INVERSE:
         return _BY_NAME[_INVERSE[name]], True
@@ -274,7 +275,7 @@ def named(predicate: str) -> tuple[Predicate | None, bool]:
 
 @lru_cache(maxsize=4_096)
 def worded_as(predicate: str) -> Predicate | None:
-    """Return a numeric attribute for a predicate that the table does not know, found in a claim by its own words."""
+    """Return a numeric attribute for a predicate not in the table, found in a claim by its own words."""
     name = plain_name(predicate)
     if len(name) < 4 or name in TAXONOMIC:
         return None

@@ -30,15 +30,17 @@ from data.logic.constraints import (
 )
 
 _QUANTIFIER = re.compile(
-    r"^(?P<quantifier>not all|not every|no one of|none of|not a single|at least one|at least some|all of|some of|most of"
+    r"^(?P<quantifier>not all|not every|no one of|none of"
+    r"|not a single|at least one|at least some|all of|some of"
+    r"|most of"
     r"|every single|each of|all|every|each|no|none|some|most|only)\s+(?P<rest>.+)$",
     re.IGNORECASE,
 )
 _MEANING: dict[str, Quantifier] = {
     "not all": "not_all", "not every": "not_all", "no one of": "no", "none of": "no", "not a single": "no",
     "at least one": "some", "at least some": "some", "all of": "all", "some of": "some", "most of": "most",
-    "every single": "all", "each of": "all", "all": "all", "every": "all", "each": "all", "no": "no", "none": "no",
-    "some": "some", "most": "most", "only": "only",
+    "every single": "all", "each of": "all", "all": "all", "every": "all", "each": "all", "no": "no",
+    "none": "no", "some": "some", "most": "most", "only": "only",
 }  # fmt: skip
 _VERB = re.compile(
     r"\b(?:is|are|was|were|has|have|had|can|cannot|will|do|does|did|isn['’]t|aren['’]t|wasn['’]t|weren['’]t|can['’]t"
@@ -85,7 +87,7 @@ def quantified_statements(reading: Reading) -> list[Statement]:
 
 
 def _sentence(sentence: Clause, count: int, *, propositions: bool) -> list[Statement]:
-    """Read the clauses of a sentence; ``propositions`` keeps those without inner parts, for a condition to meet."""
+    """Read a sentence; ``propositions`` keeps clauses without inner parts, for a condition to meet."""
     found: list[Statement] = []
     previous: Quantified | None = None
     for clause in clauses(sentence, at_commas=True):
@@ -102,7 +104,7 @@ def _sentence(sentence: Clause, count: int, *, propositions: bool) -> list[State
 
 
 def _quantified(clause: Clause, previous: Quantified | None) -> Quantified | None:
-    """Read "<quantifier> <class> <verb phrase>"; "some do not" takes class and property from the clause before."""
+    """Read "<quantifier> <class> <verb phrase>"; "some do not" takes the rest from the clause before."""
     match = _QUANTIFIER.match(clause.text)
     if match is None or _EXCEPTION.search(clause.text):
         return None

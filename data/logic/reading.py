@@ -1,4 +1,4 @@
-"""Everything the consistency framework asks of one claim: its own statements, and those that meet accepted facts.
+"""All that the consistency framework asks of one claim: its own statements, and those that meet facts.
 
 The one entry of this package for frameworks and tools. Pure: no solver is called here.
 """
@@ -66,7 +66,7 @@ def read_claim(
 
 
 def _can_clash(group: tuple[Statement, ...]) -> bool:
-    """Say whether a group needs the solver: one statement alone, or memberships that never repeat, cannot clash."""
+    """Say whether a group needs the solver: one statement, or memberships that never repeat, cannot clash."""
     if len(group) < 2:
         return False
     parts = leaves(statement.formula for statement in group)

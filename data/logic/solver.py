@@ -1,12 +1,12 @@
 """Decides sets of statements with Z3: can all be true together, and if not, which few of them clash?
 
-Used by the consistency framework. The answer depends on the statements alone: every question gets a fresh Z3
-context with a fixed seed and a resource limit (never a clock), and the clash is shrunk in the statements'
-own order.
+Used by the consistency framework. The answer depends on the statements alone: every question gets a fresh
+solver with a fixed seed and a resource limit (never a clock), and the clash is shrunk in their own order.
 """
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -35,7 +35,7 @@ MAX_CLASSES = 5
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """``status`` and, when "unsat", the ids of a smallest clash: leave out any one of them and the rest can be true."""
+    """``status`` and, when "unsat", the ids of a smallest clash: without one of them the rest can be true."""
 
     status: Literal["sat", "unsat", "unknown"]
     core: tuple[str, ...] = ()
@@ -68,25 +68,32 @@ class Solver(Protocol):
 
 
 class Z3Solver:
-    """The solver, on Z3. Holds no state between questions; safe to call from several threads."""
+    """The solver, on Z3. No answer depends on an earlier question; safe to call from several threads."""
 
     def __init__(self, rlimit: int = DEFAULT_RLIMIT) -> None:
         import z3  # heavy: loaded once, with the framework
 
         self._z3 = z3
         self._rlimit = rlimit
+        self._mine = threading.local()
+
+    def _problem(self, formulas: Sequence[Formula]) -> _Problem:
+        """Set a question up in this thread's context: making one costs more than most questions do."""
+        if not hasattr(self._mine, "context"):
+            self._mine.context = self._z3.Context()
+        return _Problem(self._z3, self._mine.context, formulas, self._rlimit)
 
     def check(self, statements: Sequence[Statement]) -> Answer:
         """Say whether all statements can be true together; see :class:`Solver`."""
         formulas = [statement.formula for statement in statements]
         if len(_classes(formulas)) > MAX_CLASSES:
             return Answer("unknown")
-        problem = _Problem(self._z3, formulas, self._rlimit)
+        problem = self._problem(formulas)
         everything = list(range(len(statements)))
         status = problem.check(everything)
         if status != "unsat":
             return Answer(status)
-        core = problem.shrink(problem.core() or everything)
+        core = problem.shrink(everything)
         return Answer("unsat", tuple(statements[index].id for index in core))
 
     def weigh(self, claim: Statement, *, exact: Sequence[Statement], roomy: Sequence[Statement]) -> Weighing:
@@ -96,12 +103,12 @@ class Z3Solver:
         formulas = [statement.formula for statement in every]
         if len(_classes(formulas)) > MAX_CLASSES:
             return Weighing("unknown")
-        problem = _Problem(self._z3, formulas, self._rlimit)
+        problem = self._problem(formulas)
         beside = [0, *range(2, 2 + len(roomy))]
         stated = list(range(2 + len(roomy), len(every)))
         status = problem.check(beside)
         if status == "unsat":
-            core = problem.shrink(problem.core() or beside)
+            core = problem.shrink(beside)
             return Weighing("contradicted", tuple(every[index].id for index in core))
         if status == "sat" and problem.check([1, *stated]) == "unsat" and problem.check(stated) == "sat":
             return Weighing("entailed", tuple(every[index].id for index in stated))
@@ -123,16 +130,20 @@ def _classes(formulas: Sequence[Formula]) -> list[str]:
 
 
 class _Problem:
-    """One question in its own Z3 context: formula ``i`` is switched on by the assumption ``a{i}``."""
+    """One question in a Z3 solver of its own: formula ``i`` is switched on by the assumption ``a{i}``.
 
-    def __init__(self, z3: Any, formulas: Sequence[Formula], rlimit: int) -> None:
+    Z3 keeps every symbol for the life of a context, so names are numbered in each question and stay few.
+    """
+
+    def __init__(self, z3: Any, context: Any, formulas: Sequence[Formula], rlimit: int) -> None:
         self._z3 = z3
-        self._ctx = z3.Context()
+        self._ctx = context
         self._solver = z3.Solver(ctx=self._ctx)
         self._solver.set("rlimit", rlimit)
         self._solver.set("random_seed", 0)
         self._classes = _classes(formulas)
-        self._names: dict[str, int] = {}
+        self._values: dict[str, int] = {}
+        self._symbols: dict[str, str] = {}
         self._switches = [z3.Bool(f"a{index}", self._ctx) for index in range(len(formulas))]
         for switch, formula in zip(self._switches, formulas, strict=True):
             self._solver.add(z3.Implies(switch, self._formula(formula), self._ctx))
@@ -146,12 +157,11 @@ class _Problem:
             return "sat"
         return "unsat" if answer == self._z3.unsat else "unknown"
 
-    def core(self) -> list[int]:
-        """Return the formulas in Z3's last clash, in order."""
-        return sorted(int(str(switch)[1:]) for switch in self._solver.unsat_core())
-
     def shrink(self, core: list[int]) -> list[int]:
-        """Drop every formula that the clash does not need, last ones first."""
+        """Drop every formula that the clash does not need, last ones first.
+
+        Starts from all of them, not from Z3's own core: the result then follows from the formulas alone.
+        """
         needed = list(core)
         for index in reversed(core):
             rest = [other for other in needed if other != index]
@@ -159,16 +169,16 @@ class _Problem:
                 needed = rest
         return needed
 
-    def _formula(self, formula: Formula) -> Any:
+    def _formula(self, formula: Formula) -> Any:  # noqa: PLR0911 - one return a case
         z3 = self._z3
         match formula:
             case Linear():
                 return self._linear(formula)
             case Takes(attribute=attribute, value=value):
-                number = self._names.setdefault(value, len(self._names))
-                return z3.Int(f"t:{attribute}", self._ctx) == z3.IntVal(number, self._ctx)
+                number = self._values.setdefault(value, len(self._values))
+                return z3.Int(self._symbol(f"t:{attribute}"), self._ctx) == z3.IntVal(number, self._ctx)
             case Holds(proposition=proposition):
-                return z3.Bool(f"p:{proposition}", self._ctx)
+                return z3.Bool(self._symbol(f"p:{proposition}"), self._ctx)
             case Belongs(individual=individual, property=prop):
                 return self._belongs(individual, prop)
             case Quantified():
@@ -183,7 +193,7 @@ class _Problem:
     def _linear(self, formula: Linear) -> Any:
         z3, left = self._z3, self._real(0.0)
         for coefficient, name in formula.terms:
-            left = left + self._real(coefficient) * z3.Real(f"n:{name}", self._ctx)
+            left = left + self._real(coefficient) * z3.Real(self._symbol(f"n:{name}"), self._ctx)
         right = self._real(formula.constant)
         match formula.relation:
             case "<":
@@ -197,12 +207,15 @@ class _Problem:
             case ">":
                 return left > right
 
+    def _symbol(self, name: str) -> str:
+        return self._symbols.setdefault(name, f"v{len(self._symbols)}")
+
     def _real(self, value: float) -> Any:
         """Return the decimal that ``value`` prints as, exactly."""
         return self._z3.RealVal(str(Fraction(repr(float(value)))), self._ctx)
 
     def _belongs(self, individual: str, prop: str) -> Any:
-        return self._z3.Bool(f"m:{individual}|{prop}", self._ctx)
+        return self._z3.Bool(self._symbol(f"m:{individual}|{prop}"), self._ctx)
 
     def _region(self, region: int) -> Any:
         """Return how many things have exactly the properties whose bits are set in ``region``.

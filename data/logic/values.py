@@ -1,4 +1,4 @@
-"""Values of accepted facts and claims in comparable form: numbers in SI base units with their precision, dates as days.
+"""Values of facts and claims in comparable form: numbers in SI base units with precision, dates as days.
 
 Used by the fact and ordering readers of this package.
 """
@@ -16,7 +16,7 @@ from data.text.lemmas import lemma_of
 from data.text.units import UNITS, Unit, exact_unit
 
 _NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?")
-_ISO = re.compile(r"^(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?(?:T.*|Z)?$")
+_ISO = re.compile(r"^(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?(?:t.*|z)?$")
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _LONG = re.compile(
     r"^(?:(?P<day>\d{1,2})(?:st|nd|rd|th)?\s+)?(?P<month>[a-z]{3,9})\.?\s*(?:(?P<after>\d{1,2})(?:st|nd|rd|th)?,?\s+|,?\s*)?"
@@ -47,7 +47,7 @@ class Period:
 
 
 def half_step(digits: str) -> float:
-    """Return half the place value of the last digit stated ("8,800" -> 50, "3.14" -> 0.005), at most 5 % of the number."""
+    """Return half a step of the last digit stated ("8,800": 50, "3.14": 0.005), at most 5 % of the number."""
     plain = digits.replace(",", "")
     if "." in plain:
         return float(0.5 * 10.0 ** -len(plain.split(".")[1]))
@@ -82,14 +82,14 @@ def fact_measure(value: float | None, unit: str | None, words: str) -> Measure |
 
 @lru_cache(maxsize=1_024)
 def unit_named(name: str) -> Unit | None:
-    """Return the unit that a fact names by symbol or word ("m", "metres", "square kilometres"), or ``None``."""
+    """Return the unit that a fact names by symbol or word ("m", "square kilometres"), or ``None``."""
     words = [lemma_of(word) for word in name.strip().casefold().split()]
     return exact_unit(name.strip()) or UNITS.get(name.strip().casefold()) or UNITS.get(" ".join(words))
 
 
 @lru_cache(maxsize=4_096)
 def period_named(words: str) -> Period | None:
-    """Return the days of "1879", "1879-03", "1879-03-14", "14 March 1879" or "March 14, 1879", or ``None``."""
+    """Return the days of "1879", "1879-03-14", "14 March 1879" or "March 14, 1879", or ``None``."""
     text = words.strip().casefold()
     iso = _ISO.match(text)
     if iso:

@@ -1,7 +1,7 @@
 """Model folders: what is shipped or built, with a manifest that proves its bytes.
 
-    models/<name>/manifest.json    kind, features, classes, calibration, record, SHA-256 of files and of
-    itself models/<name>/model.ubj        the booster (XGBoost UBJSON; nothing is ever unpickled)
+    models/<name>/manifest.json   kind, features, classes, calibration, record, SHA-256 of files and of itself
+    models/<name>/model.ubj       the booster (XGBoost UBJSON; nothing is ever unpickled)
 
 Written by training tasks, read by ``data.models.boosters`` and the embedder. Invariant: what loads is, byte
 for byte, what its manifest names; a folder becomes visible whole or not at all, because the manifest is

@@ -95,7 +95,7 @@ def find_cues(
     table = _phrases()
     found: list[Cue] = []
     taken: dict[str, int] = {}
-    numeric = _covered(quantities)
+    numeric = words.inside(quantity.span for quantity in quantities)
     for index, low in enumerate(words.lower):
         entries = table.get(low)
         if entries is not None:
@@ -105,17 +105,13 @@ def find_cues(
     return found
 
 
-def _covered(quantities: list[Quantity]) -> list[tuple[int, int]]:
-    return [(quantity.span.start, quantity.span.end) for quantity in quantities]
-
-
 def _match(
     words: Words,
     index: int,
     entries: list[_Entry],
     taken: dict[str, int],
     found: list[Cue],
-    numeric: list[tuple[int, int]],
+    numeric: set[int],
 ) -> None:
     seen: set[str] = set()
     for rest, kind, value in entries:
@@ -125,8 +121,7 @@ def _match(
         if rest and tuple(words.lower[index + 1 : index + size]) != rest:
             continue
         seen.add(kind)
-        start = words.starts[index]
-        if words.lower[index] in _NUMERIC and any(low <= start < high for low, high in numeric):
+        if words.lower[index] in _NUMERIC and index in numeric:
             continue
         if not _is_other_use(words, index, kind, value):
             found.append(Cue(kind, value, words.span(index, index + size)))

@@ -12,7 +12,7 @@ import datetime as dt
 import re
 from dataclasses import dataclass
 
-from data.analysis import DateMention, Span
+from data.analysis import DateMention
 from data.text.counted_nouns import is_plural
 from data.text.stop_words import STOP_WORDS
 from data.text.words import Words, listed
@@ -86,15 +86,16 @@ class _Point:
     day: int = 1
 
 
-def find_dates(words: Words, starts: list[int]) -> tuple[list[DateMention], list[Span]]:
-    """Return the dates in order, and the places of all that is no number because it is (part of) a date.
+def find_dates(words: Words, starts: list[int]) -> tuple[list[DateMention], set[int]]:
+    """Return the dates in order, and the words that are no numbers because they are (part of) a date.
 
     ``starts`` are the word indices that look like a month, a year, a decade or an ordinal.
     """
     points = _with_years(words, _points(words, starts))
     dates = _mentions(words, [point for point in points if point.year > 0])
-    covered = [date.span for date in dates]
-    covered += [words.span(point.first, point.end) for point in points if point.year == 0]
+    covered = words.inside(date.span for date in dates)
+    for point in points:
+        covered.update(range(point.first, point.end))
     return dates, covered
 
 

@@ -6,7 +6,7 @@ grounds; in a headline, where every word has a capital, only gazetteer names and
 
 from __future__ import annotations
 
-from data.analysis import Entity, Span
+from data.analysis import Entity
 from data.text.gazetteer import (
     COMMON_ENDINGS,
     GIVEN_NAMES,
@@ -33,7 +33,7 @@ _MAX_WORK_WORDS = 12
 _MAX_HEADLINE_SHARE = 0.75
 
 
-def find_entities(words: Words, sentences: list[int], dated: list[Span]) -> list[Entity]:
+def find_entities(words: Words, sentences: list[int], dated: set[int]) -> list[Entity]:
     """Return the names in order, without overlap. ``sentences`` are the word indices that start one."""
     starts = set(sentences)
     headline = _is_headline(words)
@@ -93,11 +93,11 @@ def _over_joiners(words: Words, end: int) -> int:
 
 
 def _add(
-    words: Words, run: tuple[int, int], found: list[Entity], *, opens: bool, headline: bool, dated: list[Span]
+    words: Words, run: tuple[int, int], found: list[Entity], *, opens: bool, headline: bool, dated: set[int]
 ) -> None:
     first, end = run
     first, end = _trimmed(words, first, end, opens=opens)
-    if first >= end or any(span.start <= words.starts[first] < span.end for span in dated):
+    if first >= end or first in dated:
         return
     if end < len(words) and end - first > 0 and words.surface[end].isdigit() and _is_numbered(words, end):
         end += 1

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from data.analysis import Finding, Quantity
 from data.text.alignment import Alignment
-from data.text.profile import Profile
+from data.text.profile import MAX_NUMBERS, Profile
 
 _INF = math.inf
 #: Share by which "about" and its like widen a number (own choice: "about 24" still holds for 25).
@@ -42,7 +42,7 @@ def compare_numbers(
     claim: Profile, passage: Profile, aligned: Alignment, findings: list[Finding]
 ) -> list[float]:
     """Return the number features and add a finding for each number that agrees or conflicts."""
-    quantities = claim.analysis.quantities
+    quantities = claim.analysis.quantities[:MAX_NUMBERS]
     if not quantities:
         return [0.0] * 12
     matches = [_best_match(claim, passage, aligned, place) for place in range(len(quantities))]
@@ -76,7 +76,7 @@ def _best_match(claim: Profile, passage: Profile, aligned: Alignment, place: int
     mine = claim.analysis.quantities[place]
     around = claim.number_contexts[place]
     best: _Match | None = None
-    for other, theirs in enumerate(passage.analysis.quantities):
+    for other, theirs in enumerate(passage.analysis.quantities[:MAX_NUMBERS]):
         if theirs.dimension != mine.dimension:
             continue
         score = _likeness(mine, theirs, len(around & passage.number_contexts[other]))
@@ -181,11 +181,11 @@ def _finding(claim: Profile, passage: Profile, match: _Match) -> list[Finding]:
 def _same_number_elsewhere(claim: Profile, passage: Profile, matches: list[_Match | None]) -> int:
     """Count claim numbers without a match whose very value the passage gives to another noun or unit."""
     count = 0
-    for mine, match in zip(claim.analysis.quantities, matches, strict=True):
+    for mine, match in zip(claim.analysis.quantities, matches, strict=False):
         if match is None:
             count += any(
                 theirs.value == mine.value
                 and (theirs.dimension != mine.dimension or theirs.noun != mine.noun)
-                for theirs in passage.analysis.quantities
+                for theirs in passage.analysis.quantities[:MAX_NUMBERS]
             )
     return count

@@ -6,6 +6,7 @@ kept by text.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -14,6 +15,9 @@ from data.analysis import Analysis, Span
 #: Profiles kept; the oldest half goes when it is full. About 8 KB each.
 _MAX_KEPT = 4_096
 _STEM = 5
+_REACH = 6
+#: Numbers of one text that are compared: more stand in tables only, and pairs grow with the square.
+MAX_NUMBERS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,18 +79,27 @@ class Profile:
             spans.setdefault(token.lemma, token.span)
         return spans
 
+    @cached_property
+    def _starts(self) -> list[int]:
+        return [token.span.start for token in self.analysis.tokens]
+
+    def token_at(self, offset: int) -> int:
+        """Return the index of the first token that starts at ``offset`` or later."""
+        return bisect_left(self._starts, offset)
+
     def around(self, span: Span, reach: int) -> frozenset[str]:
         """Return the content lemmas within ``reach`` tokens of ``span``, without those inside it."""
         tokens = self.analysis.tokens
-        first = next((i for i, token in enumerate(tokens) if token.span.end > span.start), len(tokens))
-        end = next((i for i in range(first, len(tokens)) if tokens[i].span.start >= span.end), len(tokens))
+        first, end = self.token_at(span.start), self.token_at(span.end)
         near = (*tokens[max(0, first - reach) : first], *tokens[end : end + reach])
         return frozenset(token.lemma for token in near if not token.is_stop and token.text[0].isalpha())
 
     @cached_property
     def number_contexts(self) -> tuple[frozenset[str], ...]:
         """Content lemmas beside each quantity, in the order of ``analysis.quantities``."""
-        return tuple(self.around(quantity.span, 6) for quantity in self.analysis.quantities)
+        return tuple(
+            self.around(quantity.span, _REACH) for quantity in self.analysis.quantities[:MAX_NUMBERS]
+        )
 
 
 _kept: dict[str, Profile] = {}

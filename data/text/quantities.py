@@ -64,16 +64,16 @@ class _Read:
     end: int
 
 
-def find_quantities(words: Words, starts: list[int], dated: list[Span]) -> list[Quantity]:
+def find_quantities(words: Words, starts: list[int], dated: set[int]) -> list[Quantity]:
     """Return the quantities in order.
 
-    ``starts`` are the word indices a number may start at; numbers inside the character
-    spans ``dated`` were read as dates and are left alone.
+    ``starts`` are the word indices a number may start at; those ``dated`` were read as
+    dates and are left alone.
     """
     found: list[Quantity] = []
     done = 0
     for index in starts:
-        if index < done or any(span.start <= words.starts[index] < span.end for span in dated):
+        if index < done or index in dated:
             continue
         read = _read(words, index)
         if read is None:

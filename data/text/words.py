@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from data.analysis import Span
@@ -35,6 +37,13 @@ class Words:
     def span(self, first: int, end: int) -> Span:
         """Return the characters from word ``first`` up to but without word ``end`` (``end`` > ``first``)."""
         return Span(self.starts[first], self.ends[end - 1])
+
+    def inside(self, spans: Iterable[Span]) -> set[int]:
+        """Return the indices of the words that start inside any of ``spans``."""
+        found: set[int] = set()
+        for span in spans:
+            found.update(range(bisect_left(self.starts, span.start), bisect_left(self.starts, span.end)))
+        return found
 
     def touches(self, index: int) -> bool:
         """Return whether no white space stands between word ``index`` and the one before it."""

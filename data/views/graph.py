@@ -71,13 +71,13 @@ class GraphView:
     def __init__(self, path: Path, home: Path) -> None:
         import pyoxigraph
 
-        self._ox = pyoxigraph
+        self._ox: Any = pyoxigraph
         self._home = home
         self._path = path
         self._write_lock = threading.RLock()
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            self._store: Any = pyoxigraph.Store(str(path))
+            self._store: Any = self._ox.Store(str(path))
             self._loads = self._stored_loads()
             #: (tenant, key) -> the loads of its last change, while they hold.
             self._live: dict[tuple[str, str], list[str]] = {}
@@ -289,7 +289,7 @@ class GraphView:
     def _label(self, query: Query, term: Term, labels: dict[str, str]) -> str:
         """Return a term in words: its label as the asker sees it, or the end of its IRI; a literal's text."""
         if isinstance(term, self._ox.Literal):
-            return term.value
+            return str(term.value)
         if term.value not in labels:
             found = [
                 (rank, (quad.object.language or "en") != "en", quad.object.value)

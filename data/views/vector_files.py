@@ -1,7 +1,7 @@
 """Files of the passage vectors: one folder a version, a manifest written last.
 
-Called by ``data.views.vectors``. Invariant: the manifest is replaced only after every file it names is durable, so a crash leaves the old
-version whole; nothing is parsed before its SHA-256 has been checked.
+Called by ``data.views.vectors``. Invariant: the manifest is replaced only after every file it names is
+durable, so a crash leaves the old version whole; nothing is parsed before its SHA-256 has been checked.
 """
 
 from __future__ import annotations

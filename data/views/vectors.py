@@ -23,8 +23,8 @@ from data.gate import Gate
 from data.knowledge import Passage
 from data.ledger import Entry
 from data.ports import Embedder, Hit
-from data.views.view import LIVE
 from data.views.vector_files import Stored, load_tables, save_tables
+from data.views.view import LIVE
 
 Vectors = NDArray[np.float32]
 

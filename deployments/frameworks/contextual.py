@@ -89,11 +89,11 @@ class Contextual:
         ]
 
     def _worth_reading(self, claim: Claim, analysis: Analysis, items: Sequence[Evidence]) -> list[Evidence]:
-        """Return the best passages about the claim's names, where there is a time, place or speaker to hold against them."""
+        """Return the best passages about the claim's names, if it has a time, place or speaker to compare."""
         has_place = any(entity.label == "PLACE" for entity in analysis.entities)
         if not (analysis.dates or has_place or claim.context.place or claim.context.speaker):
             return []
-        about = [item for item in items if item.kind == "passage" and speaks_of(claim, analysis, item)]
+        about = [item for item in items if item.kind == "passage" and speaks_of(analysis, item)]
         about.sort(key=lambda item: (-item.scores.fused, item.id))
         return about[: self._config.passages]
 

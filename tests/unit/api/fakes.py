@@ -1,4 +1,4 @@
-"""Fakes for the API: a store, a clock, a verifier that is plain arithmetic, and a synchronous caller of the app."""
+"""Fakes for the API: a store, a clock, a verifier that is plain arithmetic, a synchronous caller."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def make_verdict(question: Question) -> Verdict:
 
 @dataclass
 class FakeVerifier:
-    """Answers with :func:`make_verdict`; refuses claims with "refuse" in them, raises ``failure`` when set."""
+    """Answers with :func:`make_verdict`; refuses claims with "refuse" in them; raises ``failure`` if set."""
 
     failure: Exception | None = None
     delay_s: float = 0.0
@@ -231,7 +231,8 @@ class Rig:
 
             headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
             scope = {
-                "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "POST", "path": path,
+                "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "POST",
+                "path": path,
                 "raw_path": path.encode(), "root_path": "", "scheme": "http", "query_string": b"",
                 "headers": headers, "client": ("127.0.0.1", 1), "server": ("kite", 80),
             }  # fmt: skip

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import logging
+import time
+from typing import Any
 
 import pytest
 
@@ -20,6 +23,7 @@ from data.errors import (
     StoreUnavailableError,
 )
 from deployments.api.logs import JsonFormatter, configure_logging
+from deployments.api.middleware.client_headers import ClientHeadersMiddleware
 from deployments.services import ApiLimits
 from tests.unit.api.fakes import FakeVerifier, Rig
 
@@ -83,8 +87,23 @@ def test_unknown_exception_is_logged_once_without_its_text(caplog: pytest.LogCap
 def test_slow_verifier_is_cut_off_with_504() -> None:
     """The time limit of the settings holds, whatever the client's header asks for."""
     rig = Rig(limits=ApiLimits(request_timeout_s=0.05), verifier=FakeVerifier(delay_s=30.0))
+    started = time.perf_counter()
     response = rig.post("/verify", CLAIM, headers={"x-request-timeout-seconds": "0"})
+    assert time.perf_counter() - started < 2.0
     assert (response.status_code, response.json()["code"]) == (504, "deadline-exceeded")
+
+
+def test_header_that_lifts_time_limits_never_gets_in() -> None:
+    """What runs inside cannot be told another limit by a client, however the header is spelt."""
+    seen: list[bytes] = []
+
+    async def inner(scope: Any, _receive: Any, _send: Any) -> None:
+        seen.extend(name for name, _ in scope["headers"])
+
+    headers = [(b"X-Request-Timeout-Seconds", b"0"), (b"accept", b"*/*")]
+    scope = {"type": "http", "path": "/verify", "headers": headers}
+    asyncio.run(ClientHeadersMiddleware(inner)(scope, None, None))  # type: ignore[arg-type]
+    assert seen == [b"accept"]
 
 
 def test_unknown_route_is_a_problem_and_counted_as_unmatched(rig: Rig) -> None:

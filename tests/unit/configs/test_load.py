@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from configs.load import ENVIRONMENTS, ConfigError, load_settings, to_yaml
+from configs.errors import ConfigError
+from configs.load import ENVIRONMENTS, load_settings, to_yaml
 
 
 def refusal(**layers: object) -> str:

@@ -56,9 +56,9 @@ class FakeText:
         return np.ones((len(texts), 4), np.float32) / 2
 
     def search_vectors(
-        self, tenants: Sequence[TenantId], vectors: NDArray[np.float32], k: int
+        self, tenants: Sequence[TenantId], vectors: NDArray[np.float32], k: int, *, as_of: Sequence[int]
     ) -> list[list[Hit]]:
-        del vectors, k
+        del vectors, k, as_of
         return [[Hit("b", 0.9), Hit("far", 0.1)] for _ in tenants]
 
 
