@@ -91,7 +91,8 @@ def start(settings: Settings) -> RunningHead:
     """Start a Ray head on loopback and return it once it answers.
 
     Raises:
-        UnavailableError: it is running already, a port is taken, or Ray did not come up; says where its log is.
+        UnavailableError: it is running already, a port is taken, or Ray did not come up; says where its log
+        is.
     """
     if running(settings) is not None:
         raise UnavailableError(f"Kite is running already for {settings.home}: stop it with `kite down`.")
@@ -145,8 +146,9 @@ def ray_environment(settings: Settings, temp_dir: Path) -> dict[str, str]:
             part for part in (str(PROJECT_ROOT), os.environ.get("PYTHONPATH", "")) if part
         ),
         "RAY_USAGE_STATS_ENABLED": "0",
-        # Off, the node's address is 127.0.0.1 and every port of Ray's own binds there; on (the default on Linux), Ray
-        # replaces a loopback address by the machine's outer one and opens metrics ports without a password on it.
+        # Off, the node's address is 127.0.0.1 and every port of Ray's own binds there; on (the default on
+        # Linux), Ray replaces a loopback address by the machine's outer one and opens metrics ports without
+        # a password on it.
         "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
         "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
         # One computing thread a process: parallelism comes from replicas (faiss#2731, OpenMP pools a thread).
@@ -250,8 +252,8 @@ def _listens(port: int) -> bool:
 
 
 def _temp_dir(settings: Settings) -> Path:
-    # HAProxy's socket lies here under a 56-character node id, and a socket's path has 97 characters at most: so it
-    # is short, and not under the home.
+    # HAProxy's socket lies here under a 56-character node id, and a socket's path has 97 characters at
+    # most: so it is short, and not under the home.
     digest = hashlib.sha256(str(home_of(settings).resolve()).encode()).hexdigest()[:8]
     path = Path(tempfile.gettempdir()) / f"kite-{digest}"
     shutil.rmtree(path, ignore_errors=True)

@@ -1,8 +1,8 @@
 """Closes the one port that no setting closes: Serve's call port of each replica.
 
-Every Serve replica opens a gRPC server on ``[::]`` that unpickles what it receives and asks for no credential. On a
-head that lives on loopback nobody else has business there, so replicas call :func:`close_replica_port` before Serve
-opens it.
+Every Serve replica opens a gRPC server on ``[::]`` that unpickles what it receives and asks for no
+credential. On a head that lives on loopback nobody else has business there, so replicas call
+:func:`close_replica_port` before Serve opens it.
 """
 
 from __future__ import annotations

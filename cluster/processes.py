@@ -1,8 +1,8 @@
 """Finding and ending exactly the processes of one run, and no others.
 
-Everything that ``kite`` starts inherits ``KITE_RUN_ID`` and keeps its logs under the run's own temporary folder. Ray
-overwrites the environment of processes it renames, so either sign counts. Whatever is left after an orderly stop
-(HAProxy outlives ``ray stop``) is ended here, by process id.
+Everything that ``kite`` starts inherits ``KITE_RUN_ID`` and keeps its logs under the run's own temporary
+folder. Ray overwrites the environment of processes it renames, so either sign counts. Whatever is left
+after an orderly stop (HAProxy outlives ``ray stop``) is ended here, by process id.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """The ports of ``data`` over actor handles: frameworks and retrieval cannot tell them from local objects.
 
-A handle that has died is looked up again with back-off until ``patience_s`` is over: the actors restart by themselves
-and recover from disk. Reads are repeated freely; writes carry an idempotency key, so repeating them is safe too.
+A handle that has died is looked up again with back-off until ``patience_s`` is over: the actors restart by
+themselves and recover from disk. Reads are repeated freely; writes carry an idempotency key, so repeating
+them is safe too.
 """
 
 from __future__ import annotations

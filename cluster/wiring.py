@@ -1,7 +1,7 @@
 """The one place that knows which implementation stands behind which port.
 
-Each function opens one group of objects from settings. Actors open what they own, replicas open links to actors
-(:func:`remote_parts`), tests and the in-process service open everything here (:func:`local_parts`).
+Each function opens one group of objects from settings. Actors open what they own, replicas open links to
+actors (:func:`remote_parts`), tests and the in-process service open everything here (:func:`local_parts`).
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from data.ledger import Entry, Ledger
 from data.lookup import LocalReader
 from data.models.artifacts import read_manifest
 from data.models.conformal import conformal_from
-from data.parts import Parts
 from data.models.embedding import IdentifiedEmbedder
+from data.parts import Parts
 from data.ports import KeyValueStore, Scorer, StanceModel, TextAnalyser
 from data.views.vectors import PassageVectors
 

@@ -1,7 +1,7 @@
 """Settings from their four layers: defaults < YAML files < ``KITE_*`` environment < command line.
 
-Called once, by the composition root and the command line; the result travels as a value. A key that is not known or
-a value that does not fit stops the start with one line that names file, key and reason.
+Called once, by the composition root and the command line; the result travels as a value. A key that is not
+known or a value that does not fit stops the start with one line that names file, key and reason.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""Every setting there is: its type, unit, bounds and default. Values per environment stand in the YAML files beside.
+"""Every setting there is: its type, unit, bounds and default.
 
-Read by ``configs.load`` only; everything else receives a finished, frozen :class:`Settings`.
+Values per environment stand in the YAML files beside. Read by ``configs.load`` only; everything else
+receives a finished, frozen :class:`Settings`.
 """
 
 from __future__ import annotations

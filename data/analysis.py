@@ -31,9 +31,10 @@ class Token:
 class Quantity:
     """A number as written, in canonical form.
 
-    ``value`` is the stated number in ``unit`` (``None`` for a bare count); ``base_value``/``dimension`` are the
-    same in SI base units when the unit is known (``"length"``, ``"mass"``, ``"percent"``, ``"money:usd"``, ``"count"``,
-    ...). ``comparator`` is one of ``= < <= > >= ~``; ``noun`` is the head noun counted, lemma, if any.
+    ``value`` is the stated number in ``unit`` (``None`` for a bare count); ``base_value``/``dimension`` are
+    the same in SI base units when the unit is known (``"length"``, ``"mass"``, ``"percent"``,
+    ``"money:usd"``, ``"count"``, ...). ``comparator`` is one of ``= < <= > >= ~``; ``noun`` is the head
+    noun counted, lemma, if any.
     """
 
     value: float
@@ -93,8 +94,8 @@ class Analysis:
 class Finding:
     """One thing a framework noticed, with the words it rests on.
 
-    ``kind`` is a stable slug (``number_mismatch``, ``fallacy:ad_hominem``, ``dangling_pronoun``); ``weight`` in
-    [-1, 1] is how far it speaks for (+) or against (-) the claim, 0 where it only informs.
+    ``kind`` is a stable slug (``number_mismatch``, ``fallacy:ad_hominem``, ``dangling_pronoun``);
+    ``weight`` in [-1, 1] is how far it speaks for (+) or against (-) the claim, 0 where it only informs.
     """
 
     kind: str

@@ -1,7 +1,7 @@
 """Cutting a file of rows into chunks that can be read apart, and reading one chunk.
 
-Used by imports, so that a file of any size is read in parallel and never as a whole: line files (JSONL, N-Quads) by byte
-ranges, Parquet by row groups, CSV as one stream (a quoted field may hold line breaks).
+Used by imports, so that a file of any size is read in parallel and never as a whole: line files (JSONL,
+N-Quads) by byte ranges, Parquet by row groups, CSV as one stream (a quoted field may hold line breaks).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Values as bytes between processes: MessagePack with the dataclasses as schema.
 
-One blob a batch, decoded in C straight into the frozen values; pickling the same batch of dataclasses costs several
-times as much, and nothing that arrives can run code.
+One blob a batch, decoded in C straight into the frozen values; pickling the same batch of dataclasses costs
+several times as much, and nothing that arrives can run code.
 """
 
 from __future__ import annotations

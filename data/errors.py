@@ -25,7 +25,6 @@ from __future__ import annotations
 
 from configs.errors import ConfigError, KiteError
 
-
 __all__ = [
     "AuthError",
     "CapacityError",

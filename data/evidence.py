@@ -36,8 +36,8 @@ class RetrievalScores:
 class Evidence:
     """One item found for one claim. ``span`` is its place in the document's text.
 
-    For ``kind == "fact"`` the typed value rides along (``value``, ``unit``), so that it is compared exactly, and
-    ``text`` is the statement in words.
+    For ``kind == "fact"`` the typed value rides along (``value``, ``unit``), so that it is compared
+    exactly, and ``text`` is the statement in words.
     """
 
     id: str
@@ -73,8 +73,8 @@ class StanceJudgement:
 class ClaimBatch:
     """Claims with everything found for them; all tuples have the length of ``claims``, in its order.
 
-    ``embeddings`` are the claims' vectors, (n, dim) float32 row-major bytes; ``sources`` holds every source behind
-    any evidence and the sources they lead to, once.
+    ``embeddings`` are the claims' vectors, (n, dim) float32 row-major bytes; ``sources`` holds every source
+    behind any evidence and the sources they lead to, once.
     """
 
     claims: tuple[Claim, ...]

@@ -8,12 +8,11 @@ its rows are durable in the ledger and applied to every view and to the vectors,
 from __future__ import annotations
 
 import fcntl
-import os
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import IO, Protocol
 
 from data import changes, segments
 from data.commits import GroupCommit
@@ -72,7 +71,7 @@ class Keeper(Library):
             self._apply_lock = threading.RLock()
             self.refresh()
         except BaseException:
-            os.close(self._lock)
+            self._lock.close()
             raise
         self._commits = GroupCommit(self._commit)
 
@@ -136,7 +135,7 @@ class Keeper(Library):
         self._commits.close()
         super().close()
         self._ledger.close()
-        os.close(self._lock)
+        self._lock.close()
 
     def _check(self, change: Change) -> None:
         changes.check_change(change)
@@ -175,13 +174,13 @@ class Keeper(Library):
         self._knowledge_seq = known
 
 
-def _locked(path: Path) -> int:
-    """Take the home for this process, for as long as the descriptor returned is open."""
+def _locked(path: Path) -> IO[bytes]:
+    """Take the home for this process, for as long as the file returned is open."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    file = path.open("ab")
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as exc:
-        os.close(descriptor)
+        file.close()
         raise StoreUnavailableError(f"Another keeper owns {path.parent.parent}: stop it first.") from exc
-    return descriptor
+    return file

@@ -90,7 +90,10 @@ class PatternHit:
 
 @dataclass(frozen=True, slots=True)
 class PastVerdict:
-    """An earlier verdict of the same or a near-identical claim. ``similarity`` is the cosine of the two claims."""
+    """An earlier verdict of the same or a near-identical claim.
+
+    ``similarity`` is the cosine of the two claims.
+    """
 
     id: str
     claim: str

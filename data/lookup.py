@@ -1,8 +1,8 @@
 """What the knowledge has to say about a batch of claims, asked for in two calls.
 
-``look_up`` gathers everything that needs only the text, ``fetch`` the passages and sources behind chosen ids. In
-process both run on a ``Knowledge`` directly; on a cluster they run inside the keeper, so a batch costs two round trips
-whatever its size.
+``look_up`` gathers everything that needs only the text, ``fetch`` the passages and sources behind chosen
+ids. In process both run on a ``Knowledge`` directly; on a cluster they run inside the keeper, so a batch
+costs two round trips whatever its size.
 """
 
 from __future__ import annotations

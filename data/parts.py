@@ -1,6 +1,7 @@
 """The parts of one installation as ports: what frameworks, retrieval and the API are built from.
 
-Filled by the composition root (``cluster.wiring``): with objects of this process, or with links to shared actors.
+Filled by the composition root (``cluster.wiring``): with objects of this process, or with links to shared
+actors.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """The seams: what frameworks, retrieval and the API ask for, whoever provides it.
 
-In-process implementations live under ``data``; ``cluster.remote`` offers the same ports over actor handles. All are
-batch first: sequences in, sequences of the same length and order out. All are safe to call from several threads.
+In-process implementations live under ``data``; ``cluster.remote`` offers the same ports over actor handles.
+All are batch first: sequences in, sequences of the same length and order out. All are safe to call from
+several threads.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class HistoryQuery:
-    """Asks for earlier verdicts of a claim (by fingerprint or vector), decided before ledger position ``as_of``."""
+    """Asks for earlier verdicts of a claim, by fingerprint, decided before ledger position ``as_of``."""
 
     tenant: TenantId
     fingerprint: str
@@ -89,7 +90,7 @@ class StanceModel(Protocol):
     """Says what a passage makes of a claim."""
 
     def judge(self, pairs: Sequence[tuple[str, str]]) -> NDArray[np.float32]:
-        """Return (n, 3) float32 probabilities, columns as ``data.evidence.STANCES``, for (claim, passage) pairs."""
+        """Return (n, 3) float32 probabilities, columns as ``STANCES``, for (claim, passage) pairs."""
         ...
 
 
@@ -138,7 +139,7 @@ class PassageStore(Protocol):
     """Passages and sources by id, as of a ledger position."""
 
     def passages(self, wanted: Sequence[tuple[Query, Sequence[str]]]) -> list[dict[str, Passage]]:
-        """Return, a query, those of the wanted ids that its tenant (or the shared tenant) has at ``as_of``."""
+        """Return, a query, those of the wanted ids that its tenant (or the shared one) has at ``as_of``."""
         ...
 
     def sources(self, tenant: TenantId, ids: Sequence[str]) -> list[Source]:
@@ -181,16 +182,17 @@ class KnowledgeLog(Protocol):
         """Write all or nothing; returns when durable and visible in every view.
 
         Raises:
-            StoreUnavailableError: nothing was written, or the outcome is unknown and a retry with the same key is safe.
+            StoreUnavailableError: nothing was written, or the outcome is unknown and a retry with the same
+            key is safe.
         """
         ...
 
     def knowledge_seq(self) -> int:
-        """Return the ledger position of the last change of knowledge (verdicts and feedback are not knowledge)."""
+        """Return the position of the last change of knowledge; verdicts and feedback are none."""
         ...
 
     def seq_at(self, moment: str) -> int:
-        """Return the last knowledge position at or before an ISO instant or day (a day means its end, UTC)."""
+        """Return the last knowledge position at or before an ISO instant or day (its end, UTC)."""
         ...
 
     def verdict(self, tenant: TenantId, verdict_id: str) -> bytes | None:
@@ -214,7 +216,10 @@ class KeyValueStore(Protocol):
         ...
 
     def swap(self, key: str, expected: bytes | None, value: bytes, *, ttl_s: float | None = None) -> bool:
-        """Store ``value`` only if the present value is ``expected``; return whether it did. Atomic across processes."""
+        """Store ``value`` only if the present value is ``expected``; return whether it did.
+
+        Atomic across processes.
+        """
         ...
 
     def delete(self, key: str) -> bool:

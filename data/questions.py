@@ -1,4 +1,7 @@
-"""A question: one claim and how it is to be answered. What the API, sessions and batch jobs hand to the verifier."""
+"""A question: one claim and how it is to be answered.
+
+What the API, sessions and batch jobs hand to the verifier.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +17,9 @@ DEFAULT_ALPHA = 0.1
 class Question:
     """A valid claim with the frameworks to ask and their weights.
 
-    ``frameworks`` are known names, each once, in the order asked for. ``weights`` has an entry (>= 0) for each when the
-    caller gave weights and is empty otherwise (then the learned ones are used). ``as_of`` is a ledger position;
-    ``None`` means now. ``alpha`` in (0, 1) is the level of the prediction set.
+    ``frameworks`` are known names, each once, in the order asked for. ``weights`` has an entry (>= 0) for
+    each when the caller gave weights and is empty otherwise (then the learned ones are used). ``as_of`` is
+    a ledger position; ``None`` means now. ``alpha`` in (0, 1) is the level of the prediction set.
     """
 
     claim: Claim

@@ -99,12 +99,12 @@ class Database:
     def _named_errors(self) -> Iterator[None]:
         try:
             yield
-        except sqlite3.OperationalError as exc:
+        except sqlite3.Error as exc:
+            # SQLite reports damage as a plain DatabaseError; its subclasses are locks, full disks, closed files.
+            if type(exc) is sqlite3.DatabaseError:
+                text = f"The store {self._path} is damaged: {exc}; rebuild or restore it."
+                raise CorruptDataError(text) from exc
             raise StoreUnavailableError(f"The store {self._path.name} cannot be used: {exc}.") from exc
-        except sqlite3.DatabaseError as exc:
-            raise CorruptDataError(
-                f"The store {self._path} is damaged: {exc}; rebuild or restore it."
-            ) from exc
 
 
 def storable(text: str) -> str:

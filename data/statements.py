@@ -1,6 +1,7 @@
-"""Facts in words: a typed fact as one English sentence, so that it can be quoted and compared like any passage.
+"""Facts in words: a typed fact as one English sentence, quoted and compared like any passage.
 
-Used by retrieval. The sentence is for reading and for the stance model; the typed value rides along unchanged.
+Used by retrieval. The sentence is for reading and for the stance model; the typed value rides along
+unchanged.
 """
 
 from __future__ import annotations
@@ -50,10 +51,19 @@ def state(fact: Fact) -> str:
     told, when = _spoken(fact.object.strip(), follows=words[-1])
     if words[0] in _FINITE or words[0] in _INTRANSITIVE:
         return f"{subject} {predicate} {told}."
-    if words[0] in _PARTICIPLES or (words[0].endswith("ed") and len(words[0]) > 4):
-        verb = "was" if when or words[-1] not in _PREPOSITIONS else "is"
+    if words[-1] == "of":
+        return f"{subject} is the {predicate} {told}."
+    if _is_participle(words[0]):
+        verb = "is" if not when and _PREPOSITIONS.intersection(words) else "was"
         return f"{subject} {verb} {predicate} {told}."
+    if _is_participle(words[-1]):
+        noun, _, participle = predicate.rpartition(" ")
+        return f"The {noun} of {subject} was {participle} {told}."
     return f"The {predicate} of {subject} {'was' if when else 'is'} {told}."
+
+
+def _is_participle(word: str) -> bool:
+    return word in _PARTICIPLES or (word.endswith("ed") and len(word) > 4)
 
 
 def _spoken(value: str, *, follows: str) -> tuple[str, bool]:

@@ -25,9 +25,10 @@ Probabilities = tuple[float, float, float, float]
 class Opinion:
     """What one framework says of one claim.
 
-    ``score`` in [-1, 1] (for the claim +, against it -), ``confidence`` in [0, 1]. ``abstained`` holds the reason when
-    the framework has nothing to stand on; score and confidence are then 0. ``probabilities`` (order of
-    ``VERDICT_LABELS``) is given only by frameworks that can push a verdict: empirical and consistency.
+    ``score`` in [-1, 1] (for the claim +, against it -), ``confidence`` in [0, 1]. ``abstained`` holds the
+    reason when the framework has nothing to stand on; score and confidence are then 0. ``probabilities``
+    (order of ``VERDICT_LABELS``) is given only by frameworks that can push a verdict: empirical and
+    consistency.
     """
 
     score: float
@@ -61,9 +62,10 @@ def abstain(reason: str, *findings: Finding) -> Opinion:
 class Verdict:
     """The fused answer for one claim, with all it rests on.
 
-    ``id`` is derived from the question, the knowledge position and the model bundle: asking again gives the same id.
-    ``prediction_set`` holds every label that cannot be ruled out at level ``alpha``. ``latencies_ms`` is a
-    measurement, not part of the decision, and is left out of ``id`` and of the ledger.
+    ``id`` is derived from the question, the knowledge position and the model bundle: asking again gives the
+    same id. ``prediction_set`` holds every label that cannot be ruled out at level ``alpha``.
+    ``latencies_ms`` is a measurement, not part of the decision, and is left out of ``id`` and of the
+    ledger.
     """
 
     id: str

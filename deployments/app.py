@@ -1,7 +1,8 @@
 """What Ray Serve runs: one application per framework and the gateway.
 
-Each framework is an application of its own, because Serve restarts a whole application when any part of it changes.
-Settings are checked here before Serve sees them, for Serve drops keys that it does not know without a word.
+Each framework is an application of its own, because Serve restarts a whole application when any part of it
+changes. Settings are checked here before Serve sees them, for Serve drops keys that it does not know
+without a word.
 """
 
 from __future__ import annotations

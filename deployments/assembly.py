@@ -1,7 +1,7 @@
 """Puts parts together: frameworks from their specs, the retriever, the verifier. Plain Python.
 
-The Serve replicas, the in-process service (benchmarks, tests) and batch jobs all assemble through here, so they run
-the same objects.
+The Serve replicas, the in-process service (benchmarks, tests) and batch jobs all assemble through here, so
+they run the same objects.
 """
 
 from __future__ import annotations
@@ -55,7 +55,11 @@ def build_framework(spec: Spec, parts: Parts, overrides: Mapping[str, Any]) -> F
 
 
 def check_framework_settings(settings: Settings) -> dict[str, Spec]:
-    """Return all frameworks; raise ``ConfigError`` for settings of frameworks that do not exist or do not fit."""
+    """Return all frameworks.
+
+    Raises:
+        ConfigError: settings of a framework that does not exist, or that do not fit it.
+    """
     specs = discover()
     for section in ("framework_weights", "frameworks"):
         unknown = sorted(set(getattr(settings, section)) - set(specs))
@@ -152,7 +156,7 @@ def to_change(verdict: Verdict) -> Change:
 
 
 def bundle_identity(models: str, settings: Settings) -> str:
-    """Return the identity of everything but the knowledge that decides an answer: models, settings, software."""
+    """Return the identity of what decides an answer beside the knowledge: models, settings, software."""
     parts = [
         VERSION,
         models,

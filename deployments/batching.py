@@ -20,8 +20,8 @@ Out = TypeVar("Out")
 class Batcher(Generic[In, Out]):
     """Groups items that wait at the same time into calls of ``work``.
 
-    ``work`` must return as many results as it was given items, in order. At most ``max_in_flight`` calls run at once,
-    each with at most ``max_size`` items; more than ``max_waiting`` items waiting is refused.
+    ``work`` must return as many results as it was given items, in order. At most ``max_in_flight`` calls
+    run at once, each with at most ``max_size`` items; more than ``max_waiting`` items waiting is refused.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class Batcher(Generic[In, Out]):
             for (_, future), result in zip(batch, results, strict=True):
                 if not future.done():
                     future.set_result(result)
-        except Exception as exc:  # noqa: BLE001 - every waiting caller must hear of it
+        except Exception as exc:
             for _, future in batch:
                 if not future.done():
                     future.set_exception(exc)

@@ -1,7 +1,8 @@
 """A circuit breaker: keeps a broken framework from taking every claim's time.
 
-One a framework in each ingress replica. Closed: calls pass. After ``failures`` failures in a row it opens: calls are
-refused for ``reset_s``. Then one call is let through (half-open): success closes it, failure opens it again.
+One a framework in each ingress replica. Closed: calls pass. After ``failures`` failures in a row it opens:
+calls are refused for ``reset_s``. Then one call is let through (half-open): success closes it, failure
+opens it again.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """What a framework is, and the register of those there are.
 
-A framework is one file in ``deployments/frameworks``: a class with ``verify``, decorated with :func:`framework`. Serve
-deployments, autoscaling, settings, routes, metrics and the contract tests all read the register, so a seventh
-framework is one more file and nothing else.
+A framework is one file in ``deployments/frameworks``: a class with ``verify``, decorated with
+:func:`framework`. Serve deployments, autoscaling, settings, routes, metrics and the contract tests all read
+the register, so a seventh framework is one more file and nothing else.
 """
 
 from __future__ import annotations
@@ -16,11 +16,16 @@ from data.verdicts import Outcome
 
 
 class Framework(Protocol):
-    """Reads claims in one way. Plain Python: ports come in through ``__init__`` by the names in ``Spec.needs``."""
+    """Reads claims in one way.
+
+    Plain Python: ports come in through ``__init__`` by the names in ``Spec.needs``.
+    """
 
     def verify(self, batch: ClaimBatch) -> list[Outcome]:
-        """Return one outcome a claim, order and length kept. Never raises for a bad claim; deterministic; independent
-        of the claim's neighbours in the batch."""
+        """Return one outcome a claim, order and length kept.
+
+        Never raises for a bad claim; deterministic; independent of the claim's neighbours in the batch.
+        """
         ...
 
 
@@ -31,9 +36,11 @@ class Spec:
     name: str
     build: Callable[..., Framework]
     config: type
-    #: Ports the constructor takes, by parameter name: ``stance``, ``scorer``, ``facts`` ... (``cluster.wiring``).
+    #: Ports the constructor takes, by parameter name: ``stance``, ``scorer``, ``facts`` ...
+    #: (``cluster.wiring``).
     needs: tuple[str, ...] = ()
-    #: True for frameworks whose opinion may move a claim to SUPPORTED or REFUTED (DESIGN: empirical, consistency).
+    #: True for frameworks whose opinion may move a claim to SUPPORTED or REFUTED (DESIGN: empirical,
+    #: consistency).
     decides: bool = False
     #: CPUs a replica reserves: a fraction, for six share two cores on the smallest machine.
     num_cpus: float = 0.1
@@ -54,7 +61,8 @@ def framework(
 ) -> Callable[[type[Any]], type[Any]]:
     """Register a framework class under ``name``.
 
-    The class is built as ``Class(config, **ports)`` with ``config`` an instance of the frozen dataclass given.
+    The class is built as ``Class(config, **ports)`` with ``config`` an instance of the frozen dataclass
+    given.
 
     Raises:
         ValueError: the name is taken.

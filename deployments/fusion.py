@@ -1,9 +1,9 @@
 """From six opinions to one verdict. Pure functions, called by the verifier for each claim.
 
-Only frameworks that carry ``probabilities`` (empirical, consistency) move the label; the others speak through
-``reward``, the disagreement and the report. The deciding distributions are pooled log-linearly
-(Genest & Zidek, *Statistical Science* 1986, section 3), weighted by the frameworks' relative weights, so a framework
-with weight 0 has no say. SUPPORTED is never given without a cited span that supports.
+Only frameworks that carry ``probabilities`` (empirical, consistency) move the label; the others speak
+through ``reward``, the disagreement and the report. The deciding distributions are pooled log-linearly
+(Genest & Zidek, *Statistical Science* 1986, section 3), weighted by the frameworks' relative weights, so a
+framework with weight 0 has no say. SUPPORTED is never given without a cited span that supports.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The health of every part, asked together and remembered for a moment.
 
-``GET /health`` and ``/health/ready`` read one report; probes run at most once in ``FRESH_S``, however often and by
-whomever they are called, so a health check cannot become the load.
+``GET /health`` and ``/health/ready`` read one report; probes run at most once in ``FRESH_S``, however often
+and by whomever they are called, so a health check cannot become the load.
 """
 
 from __future__ import annotations
@@ -23,7 +23,10 @@ PROBE_TIMEOUT_S = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """How to ask one part; it raises when the part is not well. Without a ``required`` part nothing is answered."""
+    """How to ask one part; it raises when the part is not well.
+
+    Without a ``required`` part nothing is answered.
+    """
 
     ask: Callable[[], Awaitable[None]]
     required: bool = False

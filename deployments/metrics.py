@@ -1,7 +1,7 @@
 """What an ingress replica counts, as Prometheus text at ``GET /metrics``.
 
-Base units (seconds) and bounded labels only. Each replica has its own registry; the Ray dashboard's metrics port adds
-Serve's and Ray's own figures.
+Base units (seconds) and bounded labels only. Each replica has its own registry; the Ray dashboard's metrics
+port adds Serve's and Ray's own figures.
 """
 
 from __future__ import annotations

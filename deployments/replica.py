@@ -35,7 +35,10 @@ def application_of(framework: str) -> str:
 
 
 class FrameworkReplica:
-    """Runs one framework. Settings arrive as ``user_config``, so a change reconfigures and does not restart."""
+    """Runs one framework.
+
+    Settings arrive as ``user_config``, so a change reconfigures and does not restart.
+    """
 
     def __init__(self, name: str) -> None:
         close_replica_port()

@@ -1,8 +1,8 @@
 """From questions to a ``ClaimBatch``: analyse, embed and search once for all of them.
 
 Called by the verifier (online) and by batch mappers. Dense and lexical hits are fused by reciprocal rank
-(Cormack, Clarke & Büttcher, SIGIR 2009, k = 60); facts and graph statements join as evidence of their own kinds.
-The result for a claim does not depend on its neighbours.
+(Cormack, Clarke & Büttcher, SIGIR 2009, k = 60); facts and graph statements join as evidence of their own
+kinds. The result for a claim does not depend on its neighbours.
 """
 
 from __future__ import annotations

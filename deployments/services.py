@@ -16,7 +16,10 @@ from data.verdicts import Verdict
 
 @dataclass(frozen=True, slots=True)
 class ServiceState:
-    """One part's health: ``state`` is up, degraded or down; ``breaker`` closed, open, half-open or ``None``."""
+    """One part's health.
+
+    ``state`` is up, degraded or down; ``breaker`` closed, open, half-open or ``None``.
+    """
 
     state: str
     latency_ms: float | None = None
@@ -26,7 +29,10 @@ class ServiceState:
 
 @dataclass(frozen=True, slots=True)
 class HealthReport:
-    """Health of every framework and store by name. ``required`` names those without which nothing is answered."""
+    """Health of every framework and store by name.
+
+    ``required`` names those without which nothing is answered.
+    """
 
     services: dict[str, ServiceState]
     required: frozenset[str] = field(default_factory=frozenset)

@@ -1,7 +1,7 @@
 """Verdicts already worked out: in this process first, then in the shared store.
 
-The key holds everything a verdict depends on, the ledger position included, so an entry is never staler than the
-knowledge and no write has to invalidate anything. Degraded verdicts are not kept.
+The key holds everything a verdict depends on, the ledger position included, so an entry is never staler
+than the knowledge and no write has to invalidate anything. Degraded verdicts are not kept.
 """
 
 from __future__ import annotations
@@ -24,7 +24,10 @@ _DECODER = msgspec.msgpack.Decoder(Verdict)
 
 
 class VerdictCache:
-    """Two levels: an LRU of ``capacity`` verdicts here, and ``shared`` (LMDB or Redis) with a time to live."""
+    """A cache of two levels.
+
+    An LRU of ``capacity`` verdicts here, and ``shared`` (LMDB or Redis) with a time to live.
+    """
 
     def __init__(
         self,

@@ -1,7 +1,8 @@
 """A claim's way: position → cache → gather → six frameworks in parallel → fuse → record → answer.
 
-The ingress replica, the in-process service and the tests build a :class:`Verifier` from plain async callables, so it
-knows neither Ray nor HTTP. A framework that fails or is too slow is reported as abstained with the reason.
+The ingress replica, the in-process service and the tests build a :class:`Verifier` from plain async
+callables, so it knows neither Ray nor HTTP. A framework that fails or is too slow is reported as abstained
+with the reason.
 """
 
 from __future__ import annotations
@@ -41,7 +42,10 @@ class VerifierConfig:
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """The parts a verifier is made of. ``position`` gives the ledger position, ``record`` makes verdicts durable."""
+    """The parts a verifier is made of.
+
+    ``position`` gives the ledger position, ``record`` makes verdicts durable.
+    """
 
     position: Callable[[], Awaitable[int]]
     gather: Gather
@@ -124,7 +128,7 @@ class Verifier:
             breaker.failed()
             limit_s = self._config.framework_timeout_s
             return [abstain(f"{name} did not answer within {limit_s:g} s.")] * len(batch), True
-        except Exception:  # noqa: BLE001 - whatever befell one framework, the others still answer
+        except Exception:
             breaker.failed()
             return [abstain(f"{name} is not available at the moment.")] * len(batch), True
         breaker.succeeded()

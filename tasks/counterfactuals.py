@@ -25,7 +25,7 @@ _BOUND = re.compile(
 _YEAR = re.compile(r"(?<![\d,.])(1[0-9]{3}|20[0-4][0-9])(?![\d,.]*\d)")
 _NUMBER = re.compile(r"(?<![\w,.\-])(\d{1,3}(?:,\d{3})+|\d+(?:\.\d+)?)(?![\w]|[,.]\d)")
 _NAME = re.compile(r"(?<![.!?] )(?<!^)\b[A-Z][a-z]+(?: (?:of |the )?[A-Z][a-z]+)*\b")
-_MONTHS = "January February March April May June July August September October November December".split()
+_MONTHS = ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"]
 _MONTH = re.compile(rf"\b({'|'.join(_MONTHS)})\b")
 _SENTENCE = re.compile(r"(?<=[a-z0-9)] \.|[a-z0-9)]{2}\.) (?=[A-Z])")
 #: Statements taken from passages, in words: shorter ones say too little, longer ones too much at once.

@@ -1,9 +1,10 @@
 """Load a file of knowledge into a running installation: ``python -m tasks.import_knowledge FILE``.
 
-JSONL, CSV and Parquet hold documents, facts or sources, one a row; ``.nq`` holds N-Quads. Ray Data hands the chunks of
-the file to mappers, which write immutable segments (documents with their vectors); the keeper takes each segment in
-with one ledger row. Segments are named by their content, so an import that was killed and is started again ends with
-the same knowledge. Rows that cannot be taken stand beside the file, with the reason.
+JSONL, CSV and Parquet hold documents, facts or sources, one a row; ``.nq`` holds N-Quads. Ray Data hands
+the chunks of the file to mappers, which write immutable segments (documents with their vectors); the keeper
+takes each segment in with one ledger row. Segments are named by their content, so an import that was killed
+and is started again ends with the same knowledge. Rows that cannot be taken stand beside the file, with the
+reason.
 """
 
 from __future__ import annotations

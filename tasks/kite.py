@@ -1,7 +1,7 @@
 """The ``kite`` command: ``python -m tasks.kite run|up|down|status|verify|config``.
 
-``run`` and ``up`` build what is missing, start Ray on loopback, deploy, load the demo knowledge and wait until the
-service answers. Every user mistake ends in one line on standard error and exit code 2.
+``run`` and ``up`` build what is missing, start Ray on loopback, deploy, load the demo knowledge and wait
+until the service answers. Every user mistake ends in one line on standard error and exit code 2.
 """
 
 from __future__ import annotations

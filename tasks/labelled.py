@@ -56,7 +56,8 @@ class PoolPassage:
 @dataclass(frozen=True, slots=True)
 class LabelledClaim:
     """A claim with its gold label (column of ``STANCES``) and the ids of the pool passages that decide it (``gold``), or
-    of those that its set puts beside it without deciding it (``beside``)."""
+    of those that its set puts beside it without deciding it (``beside``).
+    """
 
     id: str
     text: str

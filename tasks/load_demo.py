@@ -1,7 +1,7 @@
 """Put the demo knowledge and the shipped patterns into a running installation; a second time changes nothing.
 
-Called by ``kite up``. A few hundred rows go straight to the keeper: a Ray Data job would take longer to start than
-they take to write.
+Called by ``kite up``. A few hundred rows go straight to the keeper: a Ray Data job would take longer to
+start than they take to write.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Fakes of the data ports: simple, deterministic, in memory. Each keeps the port's promises, so tests may rely on them."""
+"""Fakes of the data ports: simple, deterministic, in memory; each keeps the port's promises."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import hashlib
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
+
 from data.claims import SHARED_TENANT, TenantId
 from data.ledger import Entry
 from data.ports import Hit
-from numpy.typing import NDArray
 
 
 class FakeClock:

@@ -26,11 +26,13 @@ from data.logic.constraints import (
     leaves,
 )
 
-#: Z3 resource units a question may use. The largest problem our readers can build takes under 200,000
-#: (six classes, six individuals); beyond the limit the answer is "unknown", the same one on every machine.
+#: Z3 resource units one check may use. Five classes with six individuals take under 50,000 (Z3 5.4); beyond
+#: the limit the answer is "unknown", the same one on every machine.
 DEFAULT_RLIMIT = 2_000_000
 #: Most classes in one problem: 2**classes regions of the Venn diagram are counted.
 MAX_CLASSES = 5
+#: Most statements in one problem: shrinking a clash asks about each of them once.
+MAX_STATEMENTS = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,7 @@ class Z3Solver:
     def check(self, statements: Sequence[Statement]) -> Answer:
         """Say whether all statements can be true together; see :class:`Solver`."""
         formulas = [statement.formula for statement in statements]
-        if len(_classes(formulas)) > MAX_CLASSES:
+        if _is_too_large(formulas):
             return Answer("unknown")
         problem = self._problem(formulas)
         everything = list(range(len(statements)))
@@ -101,7 +103,7 @@ class Z3Solver:
         denied = Statement(claim.id, Negation(claim.formula), claim.words)
         every = [claim, denied, *roomy, *exact]
         formulas = [statement.formula for statement in every]
-        if len(_classes(formulas)) > MAX_CLASSES:
+        if _is_too_large(formulas):
             return Weighing("unknown")
         problem = self._problem(formulas)
         beside = [0, *range(2, 2 + len(roomy))]
@@ -113,6 +115,10 @@ class Z3Solver:
         if status == "sat" and problem.check([1, *stated]) == "unsat" and problem.check(stated) == "sat":
             return Weighing("entailed", tuple(every[index].id for index in stated))
         return Weighing("open" if status == "sat" else "unknown")
+
+
+def _is_too_large(formulas: Sequence[Formula]) -> bool:
+    return len(formulas) > MAX_STATEMENTS or len(_classes(formulas)) > MAX_CLASSES
 
 
 def _classes(formulas: Sequence[Formula]) -> list[str]:

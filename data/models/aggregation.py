@@ -58,7 +58,8 @@ AGGREGATE_FEATURES: tuple[str, ...] = (
 @dataclass(frozen=True, slots=True)
 class Reading:
     """One evidence item as aggregation sees it. ``key`` identifies its words. A typed fact is an item like any other, save
-    that ``exact`` is set when its value answers the claim, and then decides."""
+    that ``exact`` is set when its value answers the claim, and then decides.
+    """
 
     key: str
     id: str

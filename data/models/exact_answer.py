@@ -15,7 +15,7 @@ from data.text.comparison import FEATURE_NAMES, Comparison
 _AT = {name: index for index, name in enumerate(FEATURE_NAMES)}
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
 #: Words of a property's name that carry no meaning of their own.
-_EMPTY_WORDS = frozenset("a an at by for from has have in is it of on the to was were with".split())
+_EMPTY_WORDS = frozenset(["a", "an", "at", "by", "for", "from", "has", "have", "in", "is", "it", "of", "on", "the", "to", "was", "were", "with"])
 #: Everyday words for a property, by the word in its name: "330 m tall" speaks of the height.
 _SAID_AS: dict[str, frozenset[str]] = {
     "height": frozenset({"tall", "high", "rise", "stand"}),

@@ -44,7 +44,8 @@ STANCE_FEATURES: tuple[str, ...] = (
 @dataclass(frozen=True, slots=True)
 class KnownText:
     """A text as the model remembers it. ``vectors`` are unit rows: the whole text, then each of its sentences where it has
-    more than one; ``reduced`` are the same rows projected. ``spans`` are those sentences."""
+    more than one; ``reduced`` are the same rows projected. ``spans`` are those sentences.
+    """
 
     analysis: Analysis
     vectors: NDArray[np.float32]

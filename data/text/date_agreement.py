@@ -9,7 +9,7 @@ from __future__ import annotations
 from data.analysis import DateMention, Finding
 from data.text.alignment import Alignment
 from data.text.dates import FIRST_DAY, LAST_DAY
-from data.text.profile import Profile
+from data.text.profile import MAX_NUMBERS, Profile
 
 _MAX_COUNT = 5
 _WEIGHTS = {"inside": 0.4, "overlap": 0.1, "disjoint": -0.5}
@@ -20,14 +20,14 @@ def compare_dates(
     claim: Profile, passage: Profile, aligned: Alignment, findings: list[Finding]
 ) -> list[float]:
     """Return the date features and add a finding for each date that is borne out or contradicted."""
-    dates = claim.analysis.dates
+    dates = claim.analysis.dates[:MAX_NUMBERS]
     counts = dict.fromkeys((*_ORDER, "missing"), 0)
     if not dates:
         return [0.0] * 5
     span = aligned.sentence
     near = [date for date in passage.analysis.dates if span.start <= date.span.start < span.end]
     for mine in dates:
-        relation, theirs = _closest(mine, near or list(passage.analysis.dates))
+        relation, theirs = _closest(mine, (near or list(passage.analysis.dates))[:MAX_NUMBERS])
         counts[relation] += 1
         if theirs is not None and relation != "overlap":
             findings.append(_finding(claim, passage, (mine, theirs), relation))

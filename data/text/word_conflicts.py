@@ -82,9 +82,7 @@ def _negation(
 def _governs_shared(cue: Cue, claim: Profile, passage: Profile) -> bool:
     """Return whether a negation in the passage stands by words that the claim has, too."""
     tokens = passage.analysis.tokens
-    first = next(
-        (place for place, token in enumerate(tokens) if token.span.start >= cue.span.end), len(tokens)
-    )
+    first = passage.token_at(cue.span.end)
     near = tokens[max(0, first - 2) : first + _REACH]
     return any(token.lemma in claim.lemma_set for token in near if not token.is_stop)
 

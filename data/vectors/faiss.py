@@ -20,6 +20,8 @@ FLAT_LIMIT = 20_000
 LINKS, EF_CONSTRUCTION, EF_SEARCH = 32, 200, 128
 #: Candidates beyond ``k``, so that float32 rounding cannot decide who is among the best.
 MARGIN = 16
+#: Scores this close may be ranked either way in float32.
+TIE = 2e-6
 #: Where fewer than this share of rows is allowed, scanning them beats filtering the graph's answers.
 SCAN_SHARE = 0.5
 
@@ -101,7 +103,7 @@ class FaissIndex:
             order = np.lexsort((rows, -scores))
             scores, rows = scores[order], rows[order]
             # A tie that reaches past the candidates may hide a smaller row: look further.
-            if wanted >= live or len(rows) < k or scores[-1] < scores[k - 1]:
+            if wanted >= live or len(rows) < k or scores[-1] < scores[k - 1] - TIE:
                 return scores[:k], rows[:k]
             wanted = min(wanted * 4, live)
 

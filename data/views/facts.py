@@ -100,7 +100,7 @@ class FactsView:
             self._writer.execute(_SCHEMA)
             row = self._writer.execute("SELECT max(value) FROM meta WHERE key = 'applied_seq'").fetchone()
         except duckdb.Error as exc:
-            if "lock" in str(exc).lower():
+            if "set lock" in str(exc):
                 raise StoreUnavailableError(f"The store {path} is open in another process: stop it.") from exc
             raise CorruptDataError(f"The store {path} is damaged: {exc}; rebuild or restore it.") from exc
         self._stored_seq = int(row[0] or 0) if row else 0

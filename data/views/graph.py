@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 import threading
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -37,6 +39,9 @@ Term = Any
 MAX_CANDIDATES = 1_000
 
 _META = "urn:kite:meta"
+#: How Oxigraph and the RocksDB under it fail.
+_FAILURES = (OSError, RuntimeError, ValueError)
+_LOCKED = re.compile(r"\bLOCK\b|lock (file|hold)")
 _NUMBERS = frozenset(
     f"http://www.w3.org/2001/XMLSchema#{name}"
     for name in ("integer", "decimal", "double", "float", "int", "long", "short", "nonNegativeInteger")
@@ -90,8 +95,8 @@ class GraphView:
             for quad in self._store.quads_for_pattern(None, None, None, None):
                 if quad.graph_name.value in self._loads:
                     self._index(quad, quad.graph_name.value)
-        except (OSError, ValueError) as exc:
-            if "lock" in str(exc).lower():
+        except _FAILURES as exc:
+            if _LOCKED.search(str(exc)):
                 raise StoreUnavailableError(f"The store {path} is open in another process: stop it.") from exc
             raise CorruptDataError(f"The store {path} is damaged: {exc}; rebuild or restore it.") from exc
         self._applied_seq = self._stored_seq
@@ -115,7 +120,8 @@ class GraphView:
 
         Longest name first, then by how many words of the predicate the text has, then by id.
         """
-        return [self._statements(query, max(limit, 0)) for query in queries]
+        with self._named_errors():
+            return [self._statements(query, max(limit, 0)) for query in queries]
 
     def query(self, tenant: TenantId, sparql: str, *, most: int = 10_000) -> SparqlAnswer:
         """Answer a read-only SPARQL query over what the tenant and the shared tenant hold now.
@@ -123,7 +129,8 @@ class GraphView:
         Raises:
             InvalidValueError: not a SPARQL query, one that calls another server, or more than ``most`` rows.
         """
-        return answer(self._store, sparql, [_graph_of(tenant), _graph_of(SHARED_TENANT)], most)
+        with self._named_errors():
+            return answer(self._store, sparql, [_graph_of(tenant), _graph_of(SHARED_TENANT)], most)
 
     def counts(self) -> dict[str, int]:
         """Return how many graph loads are live, all tenants together."""
@@ -131,18 +138,16 @@ class GraphView:
 
     def ping(self) -> None:
         """Raise ``StoreUnavailableError`` when the store does not answer."""
-        try:
+        with self._named_errors():
             self._stored_position()
-        except OSError as exc:
-            raise StoreUnavailableError(f"The store {self._path.name} cannot be read: {exc}.") from exc
 
     def close(self) -> None:
         """Store the position and release the files."""
         with self._write_lock:
-            if self._applied_seq > self._stored_seq:
+            if self._store is not None and self._applied_seq > self._stored_seq:
                 self._commit("", self._applied_seq)
             # Oxigraph closes with its last reference.
-            del self._store
+            self._store = None
 
     def _take(self, entry: Entry) -> None:
         nquads = self._nquads(entry)
@@ -209,11 +214,18 @@ class GraphView:
     def _commit(self, update: str, seq: int) -> None:
         forget = f"DELETE WHERE {{ GRAPH <{_META}> {{ <urn:kite:view> <urn:kite:applied> ?seq }} }}"
         keep = f'INSERT DATA {{ GRAPH <{_META}> {{ <urn:kite:view> <urn:kite:applied> "{seq}" }} }}'
-        try:
+        with self._named_errors():
             self._store.update(" ; ".join(part for part in (update, forget, keep) if part))
-        except OSError as exc:
-            raise StoreUnavailableError(f"The store {self._path.name} cannot be written: {exc}.") from exc
         self._stored_seq = seq
+
+    @contextmanager
+    def _named_errors(self) -> Iterator[None]:
+        if self._store is None:
+            raise StoreUnavailableError(f"The store {self._path.name} is closed: open it again.")
+        try:
+            yield
+        except _FAILURES as exc:
+            raise StoreUnavailableError(f"The store {self._path.name} cannot be used: {exc}.") from exc
 
     def _stored_position(self) -> int:
         return max((int(value) for _, name, value in self._meta() if name == "applied"), default=0)

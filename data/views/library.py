@@ -78,9 +78,9 @@ class Library:
         """See ``PassageStore``."""
         return self._passages.passages(wanted)
 
-    def sources(self, tenant: TenantId, ids: Sequence[str]) -> list[Source]:
-        """See ``PassageStore``."""
-        return self._passages.sources(tenant, ids)
+    def sources(self, tenant: TenantId, ids: Sequence[str], *, as_of: int | None = None) -> list[Source]:
+        """See ``PassageStore``; with ``as_of``, as they were then."""
+        return self._passages.sources(tenant, ids, as_of=as_of)
 
     def document(self, tenant: TenantId, document_id: str, *, as_of: int | None = None) -> Document | None:
         """Return a document as it was written, or ``None``."""

@@ -80,7 +80,8 @@ class Empirical:
 
     def verify(self, batch: ClaimBatch) -> list[Outcome]:
         """Return one opinion a claim. ``confidence`` is the calibrated probability of the opinion's label, ``score``
-        is P(SUPPORTED) - P(REFUTED)."""
+        is P(SUPPORTED) - P(REFUTED).
+        """
         cases = self._compared(self._read(batch))
         scored = self._aggregated(cases)
         return [

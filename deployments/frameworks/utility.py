@@ -204,7 +204,7 @@ def verifiability(text: str, analysis: Analysis) -> Reading:
 
 def actionability(analysis: Analysis) -> Reading:
     """Return how far the claim names or urges something to do."""
-    tokens = [token for token in analysis.tokens if token.lemma in ACTIONS]
+    tokens = [token for token in analysis.tokens if _is_among(token, ACTIONS)]
     if not tokens:
         return Reading(0.0)
     message = f"it names or urges something to do: {_quoted(tokens)}"
@@ -216,7 +216,7 @@ def harm(analysis: Analysis, action: float) -> Reading:
     """Return the expected harm if the claim is wrong, by the gravest topic; one finding a topic each."""
     gravest, findings = 0.0, []
     for name, topic in TOPICS.items():
-        tokens = [token for token in analysis.tokens if token.lemma in topic.lemmas]
+        tokens = [token for token in analysis.tokens if _is_among(token, topic.lemmas)]
         if tokens:
             gravest = max(gravest, topic.severity)
             message = f"it touches {name}: {_quoted(tokens)}"
@@ -275,9 +275,14 @@ def _opinion_span(analysis: Analysis) -> Span | None:
     """Return the words of an opinion: a speaker's attitude ("I think"), or a word of taste."""
     speaks = any(cue.value in ("speaker:i", "speaker:we") for cue in analysis.cues_of("deixis"))
     for token in analysis.tokens:
-        if token.lemma in JUDGEMENTS or (speaks and token.lemma in ATTITUDES):
+        if _is_among(token, JUDGEMENTS) or (speaks and token.lemma in ATTITUDES):
             return token.span
     return None
+
+
+def _is_among(token: Token, words: frozenset[str]) -> bool:
+    """Return whether a token or its lemma is listed: rules make "disgust" of "disgusting"."""
+    return token.lemma in words or token.text.casefold() in words
 
 
 def _has_meaning(token: Token) -> bool:

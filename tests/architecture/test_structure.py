@@ -9,6 +9,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+
 from configs.version import VERSION
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -41,7 +42,7 @@ def test_pure_modules_import_without_ray() -> None:
 
 @pytest.mark.parametrize("path", MODULES, ids=str)
 def test_module_is_small_and_says_what_it_is_for(path: Path) -> None:
-    """Modules have at most 400 lines, functions at most 40 without their docstring, and every module a docstring."""
+    """At most 400 lines a module, 40 a function without its docstring; every module has a docstring."""
     source = (ROOT / path).read_text(encoding="utf-8")
     tree = ast.parse(source)
 

@@ -1,7 +1,8 @@
 """What serving costs: the same claims in process and through the service, in one run.
 
-``make bench`` prints one JSON document and never passes or fails. With ``KITE_DATASETS`` set the claims and passages are
-real ones (FoolMeTwice); without, the demo's. The verdict cache is kept out by asking each round at a level of its own.
+``make bench`` prints one JSON document and never passes or fails. With ``KITE_DATASETS`` set the claims and
+passages are real ones (FoolMeTwice); without, the demo's. The verdict cache is kept out by asking each
+round at a level of its own.
 """
 
 from __future__ import annotations
@@ -21,13 +22,14 @@ from typing import Any
 
 import aiohttp
 import psutil
+
 from cluster import head as ray_head
 from cluster.head import RunningHead
 from cluster.processes import processes_of
 from cluster.wiring import local_parts
 from configs.load import load_settings
 from configs.schema import Settings
-from data.changes import load_segment, put_document
+from data.changes import load_segment
 from data.chunks import cut, rows_of
 from data.claims import make_claim
 from data.knowledge import Document

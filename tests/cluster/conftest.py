@@ -1,4 +1,4 @@
-"""One Ray cluster for the whole test session: started like ``make up``, on free ports, in a temporary home."""
+"""One Ray cluster for the test session: started like ``make up``, on free ports, in a temporary home."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+
 from cluster import head as ray_head
 from cluster.head import RunningHead
 from cluster.processes import processes_of

@@ -8,8 +8,8 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
-from cluster.processes import processes_of
 
+from cluster.processes import processes_of
 from tests.cluster.conftest import Kite
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(120)]

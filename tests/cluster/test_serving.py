@@ -38,7 +38,9 @@ def test_same_request_gives_the_same_bytes(kite: Kite) -> None:
     with kite.client() as client:
         first = client.post("/verify", json=body).content
         second = client.post("/verify", json=body).content
-        batch = client.post("/batch/verify", json=[{"claim": "Water is wet."}, body, {"claim": "Snow is warm."}])
+        batch = client.post(
+            "/batch/verify", json=[{"claim": "Water is wet."}, body, {"claim": "Snow is warm."}]
+        )
 
     assert first == second
     assert batch.json()[1] == json.loads(first)
@@ -76,7 +78,12 @@ BAD_REQUESTS: list[tuple[str, bytes, str, int]] = [
     ("empty claim", b'{"claim": ""}', "application/json", 422),
     ("too long", json.dumps({"claim": "a" * 2001}).encode(), "application/json", 422),
     ("10 MB body", b'{"claim": "' + b"a" * 10_000_000 + b'"}', "application/json", 413),
-    ("NaN weight", b'{"claim": "x is y", "frameworks": ["utility"], "framework_weights": [NaN]}', "application/json", 0),
+    (
+        "NaN weight",
+        b'{"claim": "x is y", "frameworks": ["utility"], "framework_weights": [NaN]}',
+        "application/json",
+        0,
+    ),
     ("wrong lengths", b'{"claim": "x is y", "framework_weights": [1]}', "application/json", 422),
     ("unknown framework", b'{"claim": "x is y", "frameworks": ["astrology"]}', "application/json", 422),
     ("invalid UTF-8", b'{"claim": "\xff\xfe"}', "application/json", 400),
@@ -85,7 +92,9 @@ BAD_REQUESTS: list[tuple[str, bytes, str, int]] = [
 ]
 
 
-@pytest.mark.parametrize(("name", "body", "kind", "status"), BAD_REQUESTS, ids=[row[0] for row in BAD_REQUESTS])
+@pytest.mark.parametrize(
+    ("name", "body", "kind", "status"), BAD_REQUESTS, ids=[row[0] for row in BAD_REQUESTS]
+)
 def test_bad_input_is_a_clear_4xx_and_the_service_goes_on(
     kite: Kite, name: str, body: bytes, kind: str, status: int
 ) -> None:
@@ -151,6 +160,7 @@ def test_serve_was_given_the_settings_it_runs_with(kite: Kite) -> None:
     """Serve drops keys it does not know; what it reports back is what was set."""
     import ray
     from ray import serve
+
     from tasks.session import connect
 
     with connect(kite.settings):

@@ -1,4 +1,4 @@
-"""One suite over every key-value store: memory, LMDB, Redis. A real Redis, started here where it is installed."""
+"""One suite over every key-value store: memory, LMDB, and a real Redis started here if installed."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
 from data.errors import ConfigError, StoreUnavailableError
 from data.ports import KeyValueStore
 from data.stores.lmdb import LmdbStore

@@ -6,10 +6,11 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
+
 from data.errors import CorruptDataError
 from data.vectors.exact import ExactIndex
 from data.vectors.faiss import FaissIndex
-from numpy.typing import NDArray
 
 DIM = 32
 Index = ExactIndex | FaissIndex

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from configs.errors import ConfigError
 from configs.load import ENVIRONMENTS, load_settings, to_yaml
 

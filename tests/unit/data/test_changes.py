@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+
 from data import changes
 from data.errors import InvalidValueError
-from data.knowledge import Document, Fact, Pattern, Source
+from data.knowledge import Change, Document, Fact, Pattern, Source
 from data.rdf import check_query
 
 DOCUMENT = Document("d", "Water boils at 100 °C. It freezes at 0 °C.", "Water", metadata={"b": "2", "a": "1"})
@@ -84,7 +85,7 @@ def test_change_of_bad_value_is_refused(build: object) -> None:
         ),
     ],
 )
-def test_check_change_made_by_hand_is_refused(change: changes.Change) -> None:
+def test_check_change_made_by_hand_is_refused(change: Change) -> None:
     """A change that was not built here is checked again before it is written."""
     with pytest.raises(InvalidValueError):
         changes.check_change(change)

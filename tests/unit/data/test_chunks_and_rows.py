@@ -8,6 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+
 from data.chunks import cut, lines_of, rows_of
 from data.errors import InvalidValueError
 from data.knowledge import Document, Fact, Source
@@ -74,7 +75,7 @@ def test_unknown_or_missing_file_is_refused_with_what_is_possible(tmp_path: Path
     """The error names the file and the types there are."""
     (tmp_path / "broken.parquet").write_bytes(b"not parquet")
 
-    with pytest.raises(InvalidValueError, match="'.xlsx' is not one of"):
+    with pytest.raises(InvalidValueError, match=r"'\.xlsx' is not one of"):
         cut(tmp_path / "a.xlsx")
     with pytest.raises(InvalidValueError, match="there is no such file"):
         cut(tmp_path / "a.csv")

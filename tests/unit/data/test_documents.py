@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
-from data.documents import MAX_WORDS, MIN_WORDS, document_id, split
-from data.knowledge import Document
 from hypothesis import given
 from hypothesis import strategies as st
+
+from data.documents import MAX_WORDS, MIN_WORDS, document_id, split
+from data.knowledge import Document
 
 SENTENCE = "Dr. Curie measured the radiation of 226 samples in St. Petersburg on that day. "
 
 
 @given(st.text(max_size=600))
 def test_split_any_text_keeps_offsets_and_loses_no_word(text: str) -> None:
-    """Whatever the text, passages quote it exactly, in order, without overlap, and hold all that is not space."""
+    """Whatever the text, passages quote it exactly, in order, apart, and hold all that is not space."""
     passages = split(Document("d", text))
 
     assert all(text[one.start : one.end] == one.text for one in passages)
-    assert all(before.end <= after.start for before, after in zip(passages, passages[1:], strict=False))
+    assert all(before.end <= after.start for before, after in pairwise(passages))
     assert "".join("".join(one.text.split()) for one in passages) == "".join(text.split())
 
 

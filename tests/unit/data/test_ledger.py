@@ -6,6 +6,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+
 from data.changes import Feedback, VerdictRecord, put_fact, put_feedback, put_verdict
 from data.claims import TenantId
 from data.errors import ConflictError, CorruptDataError, InvalidValueError
@@ -57,9 +58,8 @@ def test_ledger_verify_altered_column_names_the_seq(tmp_path: Path, ledger: Ledg
     """Whatever column is changed behind the ledger's back, the walk names the row."""
     ledger.append([fact(number) for number in range(5)])
     with sqlite3.connect(tmp_path / "ledger.sqlite") as raw:
-        raw.execute(
-            f"UPDATE entries SET {column} = CAST('z' AS {'BLOB' if column == 'payload' else 'TEXT'}) WHERE seq = 3"
-        )
+        kind = "BLOB" if column == "payload" else "TEXT"
+        raw.execute(f"UPDATE entries SET {column} = CAST('z' AS {kind}) WHERE seq = 3")
 
     with pytest.raises(CorruptDataError, match="seq 3"):
         ledger.verify()

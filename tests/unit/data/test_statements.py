@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from data.knowledge import Fact
 from data.statements import state
 
@@ -23,6 +24,9 @@ from data.statements import state
         ("Uranus", "discovered", "1781", "Uranus was discovered in 1781."),
         ("The Louvre", "located in", "Paris", "The Louvre is located in Paris."),
         ("The Danube", "flows into", "the Black Sea", "The Danube flows into the Black Sea."),
+        ("Berlin", "capital of", "Germany", "Berlin is the capital of Germany."),
+        ("The Louvre", "pyramid opened", "1989", "The pyramid of The Louvre was opened in 1989."),
+        ("The Louvre", "contained in place", "Paris", "The Louvre is contained in place Paris."),
         ("The war", "ended", "1918-11", "The war ended in November 1918."),
     ],
 )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
 from data import changes, segments
 from data.claims import SHARED_TENANT, TenantId
 from data.errors import CorruptDataError, InvalidValueError
@@ -28,6 +30,13 @@ GRAPH = """
 <http://e/Paris> <http://e/population> "2103000"^^<http://www.w3.org/2001/XMLSchema#integer> <http://e/g> .
 <http://e/g> <http://www.w3.org/ns/prov#wasDerivedFrom> "insee" .
 """
+
+
+class SmallGraph(FaissIndex):
+    """A FAISS index that becomes a graph early."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__(dim, flat_limit=30)
 
 
 class House:
@@ -145,7 +154,7 @@ def test_view_shared_knowledge_is_seen_by_all(house: House, lookup: str) -> None
 
 @pytest.mark.parametrize("lookup", LOOKUPS)
 def test_view_rebuilt_equals_the_one_built_step_by_step(house: House, tmp_path: Path, lookup: str) -> None:
-    """A view built from the whole ledger at once answers as the one that followed along, at every position."""
+    """A view built from the whole ledger at once answers as the one that followed along, everywhere."""
     house.write(*PUTS)
     house.write(changes.put_document(Document("e", CURIE + " The Tower was new then."), A))
     house.write(changes.put_document(Document("d", EIFFEL + " It is made of iron.", "Tower"), A))
@@ -153,8 +162,8 @@ def test_view_rebuilt_equals_the_one_built_step_by_step(house: House, tmp_path: 
     house.write(changes.put_graph(GRAPH.replace("2103000", "2104000"), "g", A), PUTS[1])
     rebuilt = House(tmp_path / "again")
     rebuilt.ledger = house.ledger
-    for view in (*rebuilt.library.views(), rebuilt.vectors):
-        view.apply(house.ledger.read(0, 1_000))
+    rebuilt.library.apply(house.ledger.read(0, 1_000))
+    rebuilt.vectors.apply(house.ledger.read(0, 1_000))
 
     for at in range(house.ledger.head() + 1):
         assert LOOKUPS[lookup](rebuilt, A, at) == LOOKUPS[lookup](house, A, at)
@@ -193,7 +202,7 @@ def test_view_own_thing_hides_the_shared_one_of_its_id(house: House) -> None:
 
 
 def test_search_text_score_does_not_move_with_what_others_write(house: House) -> None:
-    """A tenant's scores, and those as of a position, are the same whatever comes after and whoever else writes."""
+    """A tenant's scores as of a position stay the same whatever comes after and whoever else writes."""
     at = house.write(PUTS[0], changes.put_document(Document("e", CURIE), A))
     query = Query(A, "Who finished the Eiffel Tower in Paris?", at)
     before = house.library.search_text([query], 10)
@@ -452,12 +461,13 @@ def test_segment_that_was_altered_is_refused(tmp_path: Path, harm: str) -> None:
     path = tmp_path / ref.uri
     content = bytearray(path.read_bytes())
     content[40] ^= 1
-    {
+    harms: dict[str, Callable[[], object]] = {
         "flip": lambda: path.write_bytes(content),
         "cut": lambda: path.write_bytes(content[:-1]),
         "remove": path.unlink,
         "outside": lambda: path.rename(tmp_path / "x.parquet"),
-    }[harm]()
+    }
+    harms[harm]()
     asked = changes.SegmentRef("segments/../x.parquet", 1, ref.sha256, "facts") if harm == "outside" else ref
 
     with pytest.raises(CorruptDataError):
@@ -498,6 +508,29 @@ def test_vectors_damaged_file_is_not_used(
     again.apply(house.ledger.read(0, 100))
     vector = FakeEmbedder().embed(["Curie"])
     assert again.search_vectors([A], vector, 5) == house.vectors.search_vectors([A], vector, 5)
+
+
+def test_vectors_searched_while_they_grow_give_whole_answers(house: House) -> None:
+    """Searches beside a writer, across the step from flat to graph, see each document whole or not at all."""
+    house.vectors = house.opened_vectors(SmallGraph)
+    vector, odd, done = FakeEmbedder().embed([EIFFEL]), [], threading.Event()
+
+    def search() -> None:
+        while not done.is_set():
+            hits = house.vectors.search_vectors([A], vector, 500)[0]
+            odd.extend([len(hits)] * (len(hits) % 2))
+
+    readers = [threading.Thread(target=search) for _ in range(3)]
+    for reader in readers:
+        reader.start()
+    for number in range(40):
+        house.write(changes.put_document(Document(f"d{number}", f"{EIFFEL} {'word ' * 80}"), A))
+    done.set()
+    for reader in readers:
+        reader.join()
+
+    assert odd == []
+    assert len(house.vectors.search_vectors([A], vector, 500)[0]) == 80
 
 
 def test_vectors_of_another_embedder_on_disk_are_not_used(house: House) -> None:

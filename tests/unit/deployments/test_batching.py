@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 
 import pytest
+
 from data.errors import CapacityError
 from deployments.batching import Batcher
 

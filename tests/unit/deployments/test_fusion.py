@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+
 from data.analysis import Analysis, Span
 from data.claims import make_claim
 from data.evidence import ClaimBatch, Evidence, StanceJudgement

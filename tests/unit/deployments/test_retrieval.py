@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
+
 from data.analysis import Analysis
 from data.claims import TenantId, make_claim
 from data.knowledge import Fact, Passage, Source
@@ -12,7 +14,6 @@ from data.lookup import Fetched, Found, Limits, Wanted
 from data.ports import HistoryQuery, Hit, Query
 from data.questions import Question
 from deployments.retrieval import RetrievalConfig, Retriever, fuse
-from numpy.typing import NDArray
 
 CONFIG = RetrievalConfig(passages=2, candidates=5)
 

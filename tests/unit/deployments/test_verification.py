@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 import pytest
+
 from data.analysis import Analysis
 from data.claims import Rejected, make_claim
 from data.errors import StoreUnavailableError

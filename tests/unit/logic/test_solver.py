@@ -99,6 +99,13 @@ def test_check_too_many_classes_is_unknown() -> None:
     assert SOLVER.check(stated(*chain)).status == "unknown"
 
 
+def test_check_too_many_statements_is_unknown() -> None:
+    """The number of statements is bounded, for a long claim must not hold a worker up."""
+    many = [Holds(f"p{n}") for n in range(33)]
+
+    assert SOLVER.check(stated(*many)).status == "unknown"
+
+
 def test_check_out_of_resources_is_unknown() -> None:
     """A resource limit ends a question with "unknown", never with a wrong answer."""
     chain = [Quantified("all", f"k{n}", f"k{n + 1}") for n in range(4)]

@@ -77,7 +77,7 @@ def test_conformal_survives_its_document() -> None:
 )
 def test_conformal_from_refuses_a_spoilt_document(spoilt: dict[str, object]) -> None:
     """Missing labels, unsorted or impossible scores are corruption, not a smaller set."""
-    whole = ConformalLabels({label: (0.1, 0.2) for label in VERDICT_LABELS}).to_dict()
+    whole = ConformalLabels(dict.fromkeys(VERDICT_LABELS, (0.1, 0.2))).to_dict()
     document = {**whole, **spoilt} if spoilt else {}
     with pytest.raises(CorruptDataError):
         conformal_from(document)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 
@@ -13,7 +12,23 @@ from data.models.artifacts import write_manifest
 from data.models.embedder_graph import BertShape, sentence_model
 
 SHAPE = BertShape(layers=2, hidden=16, heads=4)
-WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "the", "tower", "is", "tall", "not", "rain", "fell", "in", "may", "a", "b"]
+WORDS = [
+    "[PAD]",
+    "[UNK]",
+    "[CLS]",
+    "[SEP]",
+    "the",
+    "tower",
+    "is",
+    "tall",
+    "not",
+    "rain",
+    "fell",
+    "in",
+    "may",
+    "a",
+    "b",
+]
 _PLACES, _INNER = 300, 32
 
 
@@ -91,7 +106,9 @@ def write_tokenizer(path: Path) -> None:
 
     tokenizer = Tokenizer(WordLevel({word: place for place, word in enumerate(WORDS)}, unk_token="[UNK]"))
     tokenizer.pre_tokenizer = Whitespace()
-    tokenizer.post_processor = TemplateProcessing(single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)])
+    tokenizer.post_processor = TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
     tokenizer.enable_padding(length=32)
     tokenizer.enable_truncation(8)
     tokenizer.save(str(path))
@@ -113,5 +130,4 @@ def write_embedder(folder: Path) -> str:
         reduce_range=True,
     )
     write_tokenizer(folder / "tokenizer.json")
-    body = json.loads('{"kind": "embedder", "dim": 16}')
-    return write_manifest(folder, body, files=("model.onnx", "tokenizer.json"))
+    return write_manifest(folder, {"kind": "embedder", "dim": 16}, files=("model.onnx", "tokenizer.json"))
