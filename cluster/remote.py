@@ -13,9 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import ray
 from numpy.typing import NDArray
-from ray.exceptions import GetTimeoutError, RayActorError
 
 from cluster.names import KEEPER, MODELS, NAMESPACE, PASSAGE_INDEX
 from data.analysis import Analysis
@@ -40,6 +38,12 @@ class ActorLink:
     """Calls methods of one named actor, through its restarts."""
 
     def __init__(self, name: str, error: type[UnavailableError], *, patience_s: float = PATIENCE_S) -> None:
+        # Imported late: Ray reads its environment when it is imported, and ``tasks.session`` sets that first.
+        import ray
+        from ray.exceptions import GetTimeoutError, RayActorError
+
+        self._ray: Any = ray
+        self._away: tuple[type[Exception], ...] = (RayActorError, ValueError, GetTimeoutError)
         self._name = name
         self._error = error
         self._patience_s = patience_s
@@ -56,7 +60,7 @@ class ActorLink:
         while True:
             try:
                 return self._once(method, args, deadline)
-            except (RayActorError, ValueError, GetTimeoutError) as exc:
+            except self._away as exc:
                 self._handle = None
                 if time.monotonic() + pause_s > deadline:
                     raise self._error(
@@ -67,9 +71,9 @@ class ActorLink:
 
     def _once(self, method: str, args: tuple[Any, ...], deadline: float) -> Any:
         if self._handle is None:
-            self._handle = ray.get_actor(self._name, namespace=NAMESPACE)
+            self._handle = self._ray.get_actor(self._name, namespace=NAMESPACE)
         reference = getattr(self._handle, method).remote(*args)
-        return ray.get(reference, timeout=max(0.01, deadline - time.monotonic()))
+        return self._ray.get(reference, timeout=max(0.01, deadline - time.monotonic()))
 
 
 class RemoteReader:

@@ -22,7 +22,7 @@ from data.keeper import Keeper
 from data.ledger import Entry, Ledger
 from data.lookup import LocalReader
 from data.models.artifacts import read_manifest
-from data.models.conformal import conformal_from
+from data.models.conformal import ConformalLabels, conformal_from
 from data.models.embedding import IdentifiedEmbedder
 from data.parts import Parts
 from data.ports import KeyValueStore, Scorer, StanceModel, TextAnalyser
@@ -77,9 +77,10 @@ def open_models(settings: Settings) -> Models:
     analyser = SpacyAnalyser(None if pipeline == "blank" else pipeline)
     onnx = OnnxEmbedder(embedder_folder(settings), threads=settings.models.threads)
     embedder = CachedEmbedder(onnx, open_store(settings), REMEMBERED_VECTORS)
-    stance = FeatureStance(analyser, embedder, SHIPPED_MODELS / STANCE)
+    trained = model_folder(settings)
+    stance = FeatureStance(analyser, embedder, trained / STANCE)
     scorer = BoosterScorer(
-        [SHIPPED_MODELS / AGGREGATOR, SHIPPED_MODELS / CHECKWORTHINESS],
+        [trained / AGGREGATOR, trained / CHECKWORTHINESS],
         onnx.identity,
         other_identities={STANCE: stance.identity, "pipeline": pipeline},
     )
@@ -142,7 +143,7 @@ def remote_parts(settings: Settings) -> Parts:
         scorer=models,
         store=open_store(settings),
         clock=SystemClock(),
-        prediction_set=open_conformal().prediction_set,
+        prediction_set=open_conformal(settings).prediction_set,
     )
 
 
@@ -162,15 +163,20 @@ def local_parts(settings: Settings) -> Iterator[Parts]:
             scorer=models.scorer,
             store=open_store(settings),
             clock=SystemClock(),
-            prediction_set=open_conformal().prediction_set,
+            prediction_set=open_conformal(settings).prediction_set,
         )
     finally:
         keeper.close()
 
 
-def open_conformal() -> Any:
-    """Return the conformal thresholds shipped with the aggregator."""
-    return conformal_from(read_manifest(SHIPPED_MODELS / AGGREGATOR)["record"]["conformal"])
+def open_conformal(settings: Settings) -> ConformalLabels:
+    """Return the conformal thresholds that came out of training the aggregator."""
+    return conformal_from(read_manifest(model_folder(settings) / AGGREGATOR)["record"]["conformal"])
+
+
+def model_folder(settings: Settings) -> Path:
+    """Return where the trained models are."""
+    return Path(settings.models.folder).expanduser() if settings.models.folder else SHIPPED_MODELS
 
 
 def embedder_folder(settings: Settings) -> Path:

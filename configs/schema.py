@@ -95,8 +95,12 @@ class VerdictSettings(Part, frozen=True):
 
 
 class ModelSettings(Part, frozen=True):
-    """Which text pipeline and how many threads the models actor uses. ``blank`` needs no installed model."""
+    """Which models and how many threads the models actor uses.
 
+    ``blank`` needs no installed spaCy model. ``folder`` holds trained models; ``None`` means the shipped ones.
+    """
+
+    folder: str | None = None
     spacy_pipeline: str = "blank"
     threads: Count = 2
 

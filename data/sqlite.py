@@ -100,7 +100,7 @@ class Database:
         try:
             yield
         except sqlite3.Error as exc:
-            # SQLite reports damage as a plain DatabaseError; its subclasses are locks, full disks, closed files.
+            # Damage is a plain DatabaseError; its subclasses are locks, full disks, closed files.
             if type(exc) is sqlite3.DatabaseError:
                 text = f"The store {self._path} is damaged: {exc}; rebuild or restore it."
                 raise CorruptDataError(text) from exc

@@ -1,7 +1,7 @@
-"""Makes labelled pairs whose label is known by construction: a plain statement beside its source, altered in one place.
+"""Makes labelled pairs whose label is known by construction: a statement altered in one place.
 
-Called by ``tasks.train_stance``. Deterministic: every choice comes from a hash of the texts. A changed claim refutes only
-where the change is sure to make it false, so claims with bounds ("more than 30") are left alone.
+Called by ``tasks.train_stance``. Deterministic: every choice comes from a hash of the texts. A changed claim
+refutes only where the change is sure to make it false, so claims with bounds ("more than 30") are left alone.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from collections.abc import Iterator, Sequence
 from tasks.labelled import LabelledPair, share_of
 
 _AUXILIARY = re.compile(
-    r"\b(is|are|was|were|has been|have been|had been|will be|will|can|could|should|would|must|does|did)\b(?! not\b|n't)"
+    r"\b(is|are|was|were|has been|have been|had been|will be|will|can|could|should|would|must|does|did)\b"
+    r"(?! not\b|n't)"
 )
 _NEGATED = re.compile(
     r"\b(not|no|never|none|neither|nor|without|nobody|nothing|hardly|n't)\b|n't", re.IGNORECASE
@@ -25,7 +26,20 @@ _BOUND = re.compile(
 _YEAR = re.compile(r"(?<![\d,.])(1[0-9]{3}|20[0-4][0-9])(?![\d,.]*\d)")
 _NUMBER = re.compile(r"(?<![\w,.\-])(\d{1,3}(?:,\d{3})+|\d+(?:\.\d+)?)(?![\w]|[,.]\d)")
 _NAME = re.compile(r"(?<![.!?] )(?<!^)\b[A-Z][a-z]+(?: (?:of |the )?[A-Z][a-z]+)*\b")
-_MONTHS = ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"]
+_MONTHS = [
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+]
 _MONTH = re.compile(rf"\b({'|'.join(_MONTHS)})\b")
 _SENTENCE = re.compile(r"(?<=[a-z0-9)] \.|[a-z0-9)]{2}\.) (?=[A-Z])")
 #: Statements taken from passages, in words: shorter ones say too little, longer ones too much at once.
@@ -33,7 +47,7 @@ _MIN_WORDS, _MAX_WORDS = 5, 28
 
 
 def negate(claim: str) -> str | None:
-    """Return the claim with "not" after its first auxiliary, or ``None`` where there is none or it is negated already."""
+    """Return the claim with "not" after its first auxiliary; ``None`` where it has none or is negated."""
     if _NEGATED.search(claim):
         return None
     found = _AUXILIARY.search(claim)
@@ -58,7 +72,7 @@ def change_number(claim: str, passage: str) -> str | None:
 
 
 def change_month(claim: str, passage: str) -> str | None:
-    """Return the claim with its month replaced by another, where the passage has that month and not the other."""
+    """Return the claim with its month, which the passage has, replaced by one that it has not."""
     found = _MONTH.search(claim)
     if found is None or found.group(1) not in passage or _NEGATED.search(claim) or _BOUND.search(claim):
         return None
@@ -67,7 +81,7 @@ def change_month(claim: str, passage: str) -> str | None:
 
 
 def swap_name(claim: str, passage: str, names: Sequence[str]) -> str | None:
-    """Return the claim with its last name that the passage has replaced by one of ``names`` that the passage lacks."""
+    """Return the claim with its last name that the passage has replaced by one of ``names`` it lacks."""
     if _NEGATED.search(claim):
         return None
     inner = [
@@ -88,7 +102,7 @@ def names_in(pairs: Sequence[LabelledPair]) -> list[str]:
 
 
 def altered(pairs: Sequence[LabelledPair]) -> Iterator[LabelledPair]:
-    """Yield, for pairs whose claim is supported, the claims made false by one change, and the claim beside other texts."""
+    """Yield, for supported claims, their forms made false by one change, and the claim beside another text."""
     names = names_in(pairs)
     supported = [pair for pair in pairs if pair.label == 0]
     for index, pair in enumerate(supported):

@@ -1,8 +1,8 @@
-"""Readers of the labelled sets: rows of files turned into (claim, passage, stance) pairs and claims with gold evidence.
+"""Readers of the labelled sets: (claim, passage, stance) pairs, and claims with gold evidence.
 
-Called by ``tasks.train_stance``, ``tasks.train_aggregator`` and the evaluation. The folder of the sets is always given by
-the caller (``KITE_DATASETS``); nothing of it is copied. Only sets whose licence allows redistributing a model trained on
-them are named here, and gold labels are never part of a passage's text.
+Called by ``tasks.train_stance``, ``tasks.train_aggregator`` and the evaluation. The folder of the sets is
+always given by the caller (``KITE_DATASETS``); nothing of it is copied. Only sets whose licence allows
+redistributing a model trained on them are named here, and gold labels are never part of a passage's text.
 """
 
 from __future__ import annotations
@@ -32,10 +32,14 @@ LICENCES = {
     "snli_cad": "Apache-2.0; SNLI text CC BY-SA 4.0",
 }
 
+#: Pages (per cent) of a retrieval corpus that are kept beside those with evidence: embedding all would take
+#: minutes.
+OTHER_PAGES_SHARE = 10
+
 
 @dataclass(frozen=True, slots=True)
 class LabelledPair:
-    """One claim beside one passage; ``label`` indexes ``STANCES``. ``title`` is the passage's page, if known."""
+    """One claim beside one passage; ``label`` indexes ``STANCES``, ``title`` is the passage's page."""
 
     claim: str
     passage: str
@@ -55,8 +59,10 @@ class PoolPassage:
 
 @dataclass(frozen=True, slots=True)
 class LabelledClaim:
-    """A claim with its gold label (column of ``STANCES``) and the ids of the pool passages that decide it (``gold``), or
-    of those that its set puts beside it without deciding it (``beside``).
+    """A claim with its gold label (column of ``STANCES``).
+
+    It names the pool passages that decide it
+    (``gold``), or of those that its set puts beside it without deciding it (``beside``).
     """
 
     id: str
@@ -130,7 +136,7 @@ def _citation_pairs(rows: Iterator[dict[str, Any]]) -> Iterator[LabelledPair]:
 
 
 def _nei_pairs(datasets: Path, split: str) -> list[LabelledPair]:
-    """Claims nobody could decide, beside a near passage; its title comes from the decided rows, so none gives itself away."""
+    """Claims nobody could decide, beside a near passage, titled as in the decided rows: no give-away."""
     titles: dict[str, str] = {}
     for part in ("train", "dev", "test"):
         for row in read_rows(datasets, f"fever_dev/{part}.jsonl"):
@@ -145,7 +151,8 @@ def _nei_pairs(datasets: Path, split: str) -> list[LabelledPair]:
 def read_claims(datasets: Path, name: str, split: str) -> tuple[list[LabelledClaim], list[PoolPassage]]:
     """Return the claims of a split with the pool of passages they are looked up in.
 
-    The pool of ``fm2`` and ``scifact`` is their ``retrieval/`` corpus, that of the others all evidence of the split.
+    The pool of ``fm2`` and ``scifact`` is their ``retrieval/`` corpus, that of the others all evidence of
+    the split.
     """
     if name in ("fm2", "scifact"):
         return _retrieval_view(datasets, name, split)
@@ -165,8 +172,6 @@ def read_claims(datasets: Path, name: str, split: str) -> tuple[list[LabelledCla
 
 
 def _retrieval_view(datasets: Path, name: str, split: str) -> tuple[list[LabelledClaim], list[PoolPassage]]:
-    corpus = read_rows(datasets, f"{name}/retrieval/corpus.jsonl")
-    pool = [PoolPassage(row["id"], row["text"], row.get("title", "")) for row in corpus]
     gold: dict[str, list[str]] = {}
     labels: dict[str, int] = {}
     lines = (datasets / name / "retrieval" / "qrels.tsv").read_text(encoding="utf-8").splitlines()[1:]
@@ -179,7 +184,18 @@ def _retrieval_view(datasets: Path, name: str, split: str) -> tuple[list[Labelle
         for row in read_rows(datasets, f"{name}/retrieval/queries.jsonl")
         if row["split"] == split
     ]
-    return claims, pool
+    corpus = read_rows(datasets, f"{name}/retrieval/corpus.jsonl")
+    pool = [PoolPassage(row["id"], row["text"], row.get("title", "")) for row in corpus]
+    return claims, _near(claims, pool)
+
+
+def _near(claims: list[LabelledClaim], pool: list[PoolPassage]) -> list[PoolPassage]:
+    """Return the pages that the claims' evidence stands on, and a tenth of the others: enough to distract."""
+    gold = {passage_id for claim in claims for passage_id in claim.gold}
+    pages = {passage.title for passage in pool if passage.id in gold}
+    return [
+        each for each in pool if each.title in pages or share_of(each.title or each.id) < OTHER_PAGES_SHARE
+    ]
 
 
 def label_counts(labels: list[int]) -> dict[str, int]:

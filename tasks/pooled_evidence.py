@@ -1,4 +1,4 @@
-"""Evidence as retrieval would find it, for labelled claims: word search and vectors over a pool of passages, fused.
+"""Evidence as retrieval would find it, for labelled claims: word search and vectors over a pool, fused.
 
 Called by ``tasks.train_aggregator``. Deterministic: hits are ordered by score, ties by id.
 """
@@ -69,7 +69,8 @@ class PooledEvidence:
         words = sorted({word.casefold() for word in _WORD.findall(claim)})
         query = " OR ".join(f'"{word}"' for word in words)
         rows = self._words.execute(
-            "SELECT rowid, -bm25(passages) FROM passages WHERE passages MATCH ? ORDER BY bm25(passages), rowid LIMIT ?",
+            "SELECT rowid, -bm25(passages) FROM passages WHERE passages MATCH ?"
+            " ORDER BY bm25(passages), rowid LIMIT ?",
             (query, k),
         )
         return {int(place): float(score) for place, score in rows}

@@ -44,15 +44,16 @@ def connect(settings: Settings) -> Iterator[RunningHead | None]:
     Raises:
         UnavailableError: nothing is running.
     """
-    import ray
-
-    if ray.is_initialized():
-        yield running(settings)
-        return
     head = None if "RAY_ADDRESS" in os.environ else running(settings)
     if head is None and "RAY_ADDRESS" not in os.environ:
         raise UnavailableError(f"Kite is not running for {settings.home}: start it with `make up`.")
-    os.environ.update(client_environment(settings))
+    if "RAY_ADDRESS" not in os.environ:
+        os.environ.update(client_environment(settings))
+    import ray
+
+    if ray.is_initialized():
+        yield head
+        return
     ray.init(
         address=head.gcs_address if head else None,
         namespace=NAMESPACE,

@@ -1,8 +1,8 @@
-"""Train the aggregator: ``python -m tasks.train_aggregator --datasets DIR --stance models/stance --out models/aggregator``.
+"""Train the aggregator: ``python -m tasks.train_aggregator --datasets DIR [--stance DIR] [--out DIR]``.
 
-Claims that the stance model has not learned from are shown with what retrieval finds for them: with their evidence, with it
-taken away, and (VitaminC) with both versions of it. Divided by page into parts that fit, calibrate and make the
-prediction sets; test splits are looked at only with ``--with-test``.
+Claims that the stance model has not learned from are shown with what retrieval finds for them: with their
+evidence, with it taken away, and (VitaminC) with both versions of it. Divided by page into parts that fit,
+calibrate and make the prediction sets; test splits are looked at only with ``--with-test``.
 """
 
 from __future__ import annotations
@@ -14,12 +14,14 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from configs.errors import ConfigError as SettingsError
 from data.errors import ConfigError, KiteError
 from data.evidence import Evidence, RetrievalScores
 from data.models.aggregation import (
@@ -31,6 +33,7 @@ from data.models.aggregation import (
     distinct,
     passage_text,
     read_evidence,
+    weaker_side,
 )
 from data.models.artifacts import save_artifact
 from data.models.calibration import Calibration, expected_calibration_error, fit_temperature
@@ -43,12 +46,13 @@ from data.verdicts import VERDICT_LABELS
 from tasks.labelled import LabelledClaim, PoolPassage, file_record, read_claims, share_of
 from tasks.measures import figures
 from tasks.pooled_evidence import PooledEvidence
-from tasks.train_stance import FM2_TRAIN_SHARE, TRAIN_SHARES
+from tasks.train_stance import FM2_TRAIN_SHARE, TRAIN_SHARES, home_embedder
 
 #: Classes of the booster; CONFLICTING is derived (``data.models.aggregation.conclude``).
 CLASSES = VERDICT_LABELS[:3]
 CONFLICTING = 3
-#: VitaminC train pages from the stance model's share up to this one (per cent) are unseen and learned from here.
+#: VitaminC train pages from the stance model's share up to this one (per cent) are unseen and learned from
+#: here.
 VITAMINC_UNTIL = 65
 #: How often (per cent) a decided claim loses its evidence, by set: few where undecided claims abound.
 REMOVED_SHARE = {"vitaminc": 15, "fever_dev": 15, "fm2": 35, "scifact": 20}
@@ -71,7 +75,7 @@ PARAMETERS: dict[str, Any] = {
     "subsample": 0.8,
     "colsample_bytree": 0.7,
     "lambda": 3.0,
-    "nthread": 2,
+    "nthread": 1,
     "seed": SEED,
 }
 
@@ -115,7 +119,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--datasets", type=Path, default=os.environ.get("KITE_DATASETS"))
     parser.add_argument("--stance", type=Path, default=Path("models/stance"))
     parser.add_argument("--out", type=Path, default=Path("models/aggregator"))
-    parser.add_argument("--embedder", type=Path, required=True, help="folder that tasks.build_embedder wrote")
+    parser.add_argument(
+        "--embedder", type=Path, help="folder of the embedder (default: in the setting `home`)"
+    )
     parser.add_argument(
         "--with-test", action="store_true", help="also look at the test splits, once, at the end"
     )
@@ -123,15 +129,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if options.datasets is None:
             raise ConfigError("No labelled data: set KITE_DATASETS or give --datasets.")
-        embedder = CachedEmbedder(OnnxEmbedder(options.embedder, threads=2), None, 200_000)
+        embedder = CachedEmbedder(OnnxEmbedder(options.embedder or home_embedder(), threads=2), None, 200_000)
         stance = FeatureStance(SpacyAnalyser(), embedder, options.stance, remember=50_000)
         report = train(
             Path(options.datasets), options.out, stance=stance, embedder=embedder, with_test=options.with_test
         )
-    except KiteError as exc:
+    except (KiteError, SettingsError) as exc:
         sys.stderr.write(f"{exc}\n")
         return 2
-    sys.stdout.write(json.dumps(report, indent=1) + "\n")
+    sys.stdout.write(json.dumps(report, indent=1, sort_keys=True) + "\n")
     return 0
 
 
@@ -161,7 +167,7 @@ def train(
         "stance": stance.identity,
         "data": [file_record(datasets, name) for name in _FILES],
         "held_out": by_source(booster, calibration, last),
-        "strong_side_grid": strong_side_grid(everything.where(parts == 0)),
+        "conflict_table": conflict_table(everything.where(parts == 2)),
         "conformal": conformal.to_dict(),
     }
     if with_test:
@@ -195,7 +201,7 @@ _FILES = (
 
 
 def all_shown(datasets: Path, embedder: Embedder) -> Iterator[Shown]:
-    """Yield the claims that may be learned from: dev splits, and the VitaminC train pages the stance model left out."""
+    """Yield the claims to learn from: dev splits, and VitaminC train pages that the stance model left out."""
     for name in ("vitaminc", "fever_dev", "fm2", "scifact"):
         yield from shown_of(name, *read_claims(datasets, name, "dev"), embedder=embedder)
     claims, pool = read_claims(datasets, "vitaminc", "train")
@@ -259,7 +265,8 @@ def _evidence(
 ) -> tuple[Evidence, ...]:
     """Return the gold items and what retrieval adds, at most ``MOST_ITEMS``, some without scores.
 
-    Of VitaminC and FEVER other passages of the same page are left out: they are versions of the evidence itself.
+    Of VitaminC and FEVER other passages of the same page are left out: they are versions of the evidence
+    itself.
     """
     same_page = title if name in ("vitaminc", "fever_dev") else ""
     extra = share_of("extra" + claim.id, MOST_ITEMS + 1)
@@ -322,7 +329,7 @@ def by_source(booster: Any, calibration: Calibration, part: Judged) -> dict[str,
 def coverage(
     conformal: ConformalLabels, rows: NDArray[np.float64], labels: NDArray[np.int64], alpha: float = 0.1
 ) -> dict[str, float]:
-    """Return, by true label, the share of prediction sets that hold it at ``alpha``, and the mean size of a set."""
+    """Return, by true label, the share of prediction sets that hold it, and the mean size of a set."""
     sets = [conformal.prediction_set(row, alpha) for row in rows.tolist()]
     report = {"mean_size": round(sum(map(len, sets)) / len(sets), 3), "alpha": alpha}
     for index, name in enumerate(VERDICT_LABELS):
@@ -332,16 +339,19 @@ def coverage(
     return report
 
 
-def strong_side_grid(part: Judged) -> dict[str, dict[str, float]]:
-    """Return, for thresholds of a strong side, how many conflicts are found and how many other claims are called so."""
-    conflicts = part.labels == CONFLICTING
-    report = {}
-    for threshold in (0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6):
-        shares = np.array([conflict_share(distinct(each), threshold) for each in part.readings])
-        report[str(threshold)] = {
-            "conflicts_found": round(float((shares[conflicts] > 0.5).mean()), 4),
-            "others_called_conflict": round(float((shares[~conflicts] > 0.5).mean()), 4),
-        }
+def conflict_table(part: Judged) -> list[dict[str, float]]:
+    """Return, by strength of the weaker side, the claims, the share that conflict, and the formula's share."""
+    items = [distinct(each) for each in part.readings]
+    weaker = np.array([weaker_side(each) for each in items])
+    shares = np.array([conflict_share(each) for each in items])
+    report = []
+    for low, high in pairwise((0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 1.01)):
+        here = (weaker >= low) & (weaker < high)
+        if here.any():
+            observed = float((part.labels[here] == CONFLICTING).mean())
+            formula = float(shares[here].mean())
+            row = {"from": low, "claims": float(here.sum()), "observed": observed, "formula": formula}
+            report.append({key: round(value, 4) for key, value in row.items()})
     return report
 
 

@@ -1,7 +1,8 @@
-"""Train the stance model: ``python -m tasks.train_stance --datasets DIR --out models/stance [--home DIR]``.
+"""Train the stance model: ``python -m tasks.train_stance --datasets DIR [--out DIR] [--embedder DIR]``.
 
-Learns from redistributable sets only, chooses and calibrates on their dev splits, and looks at test splits only with
-``--with-test``. The same data, seed and embedder give the same model; its record says which those were.
+Learns from redistributable sets only, chooses and calibrates on their dev splits, and looks at test splits
+only with ``--with-test``. The same data, seed and embedder give the same model; its record says which those
+were.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from configs.errors import ConfigError as SettingsError
+from configs.load import load_settings
 from data.errors import ConfigError, KiteError
 from data.evidence import STANCES
 from data.models.artifacts import MANIFEST, MODEL_FILE, read_manifest, save_artifact, write_manifest
@@ -28,12 +31,12 @@ from data.models.stance import PROJECTED, PROJECTION_FILE, STANCE_FEATURES, Stan
 from data.models.stance_bounds import bounded
 from data.ports import Embedder, TextAnalyser
 from data.text.analyser import SpacyAnalyser
-from data.text.comparison import Comparison
 from tasks.counterfactuals import altered, restated
 from tasks.labelled import LabelledPair, file_record, label_counts, read_pairs, share_of
 from tasks.measures import figures
 
-#: Learned from, with the share (per cent, by page or claim) that keeps a run under eight minutes on two cores.
+#: Learned from, with the share (per cent, by page or claim) that keeps a run under eight minutes on two
+#: cores.
 TRAIN_SHARES = {
     "vitaminc": 45,
     "fever_dev": 100,
@@ -76,7 +79,16 @@ PARAMETERS: dict[str, Any] = {
     "seed": SEED,
 }
 _CONSTRUCTED = frozenset(
-    ["negated", "number_changed", "month_changed", "name_swapped", "unrelated", "restated", "passage_negated", "both_negated"]
+    [
+        "negated",
+        "number_changed",
+        "month_changed",
+        "name_swapped",
+        "unrelated",
+        "restated",
+        "passage_negated",
+        "both_negated",
+    ]
 )
 
 
@@ -86,7 +98,6 @@ class Rows:
 
     features: NDArray[np.float32]
     labels: NDArray[np.int64]
-    comparisons: tuple[Comparison, ...]
     sources: tuple[str, ...]
 
 
@@ -97,7 +108,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--datasets", type=Path, default=os.environ.get("KITE_DATASETS"))
     parser.add_argument("--out", type=Path, default=Path("models/stance"))
-    parser.add_argument("--embedder", type=Path, required=True, help="folder that tasks.build_embedder wrote")
+    parser.add_argument(
+        "--embedder", type=Path, help="folder of the embedder (default: in the setting `home`)"
+    )
     parser.add_argument(
         "--with-test", action="store_true", help="also look at the test splits, once, at the end"
     )
@@ -105,13 +118,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if options.datasets is None:
             raise ConfigError("No labelled data: set KITE_DATASETS or give --datasets.")
-        embedder = CachedEmbedder(OnnxEmbedder(options.embedder, threads=2), None, 200_000)
-        report = train(options.datasets, options.out, SpacyAnalyser(), embedder, with_test=options.with_test)
-    except KiteError as exc:
+        embedder = CachedEmbedder(OnnxEmbedder(options.embedder or home_embedder(), threads=2), None, 200_000)
+        report = train(
+            Path(options.datasets), options.out, SpacyAnalyser(), embedder, with_test=options.with_test
+        )
+    except (KiteError, SettingsError) as exc:
         sys.stderr.write(f"{exc}\n")
         return 2
-    sys.stdout.write(json.dumps(report, indent=1) + "\n")
+    sys.stdout.write(json.dumps(report, indent=1, sort_keys=True) + "\n")
     return 0
+
+
+def home_embedder() -> Path:
+    """Return the folder in which ``tasks.build_embedder`` leaves the embedder when nobody names another."""
+    return Path(load_settings().home).expanduser() / "models" / "embedder"
 
 
 def train(
@@ -151,7 +171,7 @@ def train(
 
 
 def training_pairs(datasets: Path) -> list[LabelledPair]:
-    """Return the pairs learned from: the shares of the train splits, half of FM2 dev, and what is made from them."""
+    """Return the pairs learned from: shares of the train splits, half of FM2 dev, and what is made of them."""
     real = []
     for name, share in TRAIN_SHARES.items():
         pairs = read_pairs(datasets, name, "train")
@@ -161,7 +181,7 @@ def training_pairs(datasets: Path) -> list[LabelledPair]:
 
 
 def development_pairs(datasets: Path) -> dict[str, list[LabelledPair]]:
-    """Return the pairs that choose and calibrate, by set; ``constructed`` holds those made from the others."""
+    """Return the pairs that choose and calibrate, by set; ``constructed`` are made from the others."""
     sets = {name: read_pairs(datasets, name, "dev") for name in DEV_SETS}
     sets["fm2"] = [pair for pair in sets["fm2"] if share_of(pair.title) >= FM2_TRAIN_SHARE]
     sets["fever_symmetric"] = read_pairs(datasets, "fever_symmetric", "dev")
@@ -178,7 +198,7 @@ def constructed(pairs: Sequence[LabelledPair]) -> list[LabelledPair]:
 
 
 def titled(pairs: Sequence[LabelledPair]) -> list[LabelledPair]:
-    """Put the title before half of the passages, as serving does where there is one: the model learns both."""
+    """Put the title before half of the passages, as serving does where there is one: both are learned."""
     return [
         LabelledPair(pair.claim, f"{pair.title}: {pair.passage}", pair.label, pair.source)
         if pair.title and pair.title not in pair.passage and share_of("titled" + pair.passage, 2)
@@ -201,17 +221,14 @@ def principal_directions(embedder: Embedder, pairs: Sequence[LabelledPair]) -> N
 
 def as_rows(features: StanceFeatures, pairs: Sequence[LabelledPair]) -> Rows:
     """Return the feature rows of pairs, worked out in blocks so that the memory of texts stays bounded."""
-    blocks, comparisons = [], []
-    for start in range(0, len(pairs), 512):
-        block, found = features.rows([(pair.claim, pair.passage) for pair in pairs[start : start + 512]])
-        blocks.append(block)
-        comparisons += found
+    texts = [(pair.claim, pair.passage) for pair in pairs]
+    blocks = [features.rows(texts[start : start + 512]) for start in range(0, len(texts), 512)]
     labels = np.array([pair.label for pair in pairs], dtype=np.int64)
-    return Rows(np.concatenate(blocks), labels, tuple(comparisons), tuple(pair.source for pair in pairs))
+    return Rows(np.concatenate(blocks), labels, tuple(pair.source for pair in pairs))
 
 
 def weights_of(rows: Rows) -> NDArray[np.float64]:
-    """Return one weight a row: real pairs count so that each set's labels are even, constructed ones a fixed share."""
+    """Return one weight a row: constructed pairs count less, and the three labels count the same in all."""
     weights = np.array([CONSTRUCTED_WEIGHT if source in _CONSTRUCTED else 1.0 for source in rows.sources])
     sums = np.array([weights[rows.labels == index].sum() for index in range(len(STANCES))])
     balanced: NDArray[np.float64] = weights * (sums.mean() / sums)[rows.labels]
@@ -254,9 +271,8 @@ def calibrated(booster: Any, dev: dict[str, Rows]) -> Calibration:
 def measured(booster: Any, calibration: Calibration, part: Rows) -> dict[str, float]:
     """Return the figures of the model as it is served, bounds included, and of the booster alone."""
     learned = calibration.apply(booster.inplace_predict(part.features, validate_features=False))
-    served = np.array(
-        [bounded(row, each) for row, each in zip(learned, part.comparisons, strict=True)], dtype=np.float32
-    )
+    pairs = zip(learned.tolist(), part.features.tolist(), strict=True)
+    served = np.array([bounded(row, each) for row, each in pairs], dtype=np.float32)
     found = figures(served, part.labels)
     hits = (served.argmax(axis=1) == part.labels).astype(np.int64)
     found["calibration_error"] = round(expected_calibration_error(served.max(axis=1), hits), 4)
@@ -286,7 +302,7 @@ def save(
     *,
     record: dict[str, Any],
 ) -> None:
-    """Write booster, projection and manifest; the manifest last, so that a half-written folder is never loaded."""
+    """Write booster, projection and manifest, the manifest last: half a folder is never loaded."""
     out.mkdir(parents=True, exist_ok=True)
     (out / MANIFEST).unlink(missing_ok=True)
     np.save(out / PROJECTION_FILE, projection, allow_pickle=False)

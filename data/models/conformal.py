@@ -1,7 +1,7 @@
 """Prediction sets with a promised coverage: which verdict labels cannot be ruled out for a claim.
 
-Fitted by ``tasks.train_aggregator`` on held-out claims, stored in the aggregator's manifest (record key ``conformal``),
-asked by fusion. Pure: a set depends on its own row and on the stored scores, nothing else.
+Fitted by ``tasks.train_aggregator`` on held-out claims, stored in the aggregator's manifest (record key
+``conformal``), asked by fusion. Pure: a set depends on its own row and on the stored scores, nothing else.
 """
 
 from __future__ import annotations
@@ -20,12 +20,16 @@ from data.verdicts import VERDICT_LABELS, VerdictLabel
 
 @dataclass(frozen=True, slots=True)
 class ConformalLabels:
-    """Mondrian split-conformal sets: for each true label, coverage of at least ``1 - alpha`` on exchangeable claims.
+    """Mondrian split-conformal sets.
 
-    ``scores[label]`` are the sorted nonconformities ``1 - P(label)`` of held-out claims that have this label. A label is
-    kept when the share of its own held-out claims at least as strange as this one exceeds ``alpha``.
+    For each true label the set holds it with probability at least ``1 - alpha`` on exchangeable claims.
 
-    Source: Vovk, Gammerman & Shafer 2005, "Algorithmic Learning in a Random World", chapter 4.5 (Mondrian predictors).
+    ``scores[label]`` are the sorted nonconformities ``1 - P(label)`` of held-out claims that have this
+    label. A label is kept when the share of its own held-out claims at least as strange as this one exceeds
+    ``alpha``.
+
+    Source: Vovk, Gammerman & Shafer 2005, "Algorithmic Learning in a Random World", chapter 4.5 (Mondrian
+    predictors).
     """
 
     scores: Mapping[VerdictLabel, tuple[float, ...]]
@@ -33,8 +37,8 @@ class ConformalLabels:
     def prediction_set(self, probabilities: Sequence[float], alpha: float) -> tuple[VerdictLabel, ...]:
         """Return the labels that cannot be ruled out at ``alpha``, in verdict order.
 
-        ``probabilities`` has the order of ``VERDICT_LABELS``. The most probable label is always in the set, so it is
-        never empty; that only adds coverage.
+        ``probabilities`` has the order of ``VERDICT_LABELS``. The most probable label is always in the set,
+        so it is never empty; that only adds coverage.
 
         Raises:
             ValueError: ``alpha`` is not between 0 and 1.
@@ -49,7 +53,7 @@ class ConformalLabels:
         )
 
     def p_value(self, label: VerdictLabel, probability: float) -> float:
-        """Return the share of held-out claims of ``label`` that look at least as strange, this one counted in."""
+        """Return the share of held-out claims of ``label`` at least as strange, this one counted in."""
         held_out = self.scores[label]
         stranger = len(held_out) - bisect_left(held_out, round(1.0 - probability, 6))
         return (stranger + 1) / (len(held_out) + 1)
@@ -60,7 +64,7 @@ class ConformalLabels:
 
 
 def fit_conformal(probabilities: NDArray[np.float64], labels: NDArray[np.int64]) -> ConformalLabels:
-    """Return the scores of held-out verdict rows (n, 4) by their true labels (n,), columns of ``VERDICT_LABELS``."""
+    """Return the scores of held-out verdict rows (n, 4) by their true labels (n,), columns of the rows."""
     scores: dict[VerdictLabel, tuple[float, ...]] = {}
     for index, label in enumerate(VERDICT_LABELS):
         own = 1.0 - probabilities[labels == index, index]

@@ -1,7 +1,7 @@
-"""Whether a typed fact answers a claim exactly: same subject, same property, nothing else said, and a value to compare.
+"""Whether a typed fact answers a claim exactly: same subject and property, a value, and nothing else said.
 
-Called by the empirical framework for evidence of kind fact or graph. Pure. Careful on purpose: a claim that says anything
-beyond the fact gets no exact answer here and is left to the stance model.
+Called by the empirical framework for evidence of kind fact or graph. Pure. Careful on purpose: a claim that
+says anything beyond the fact gets no exact answer here and is left to the stance model.
 """
 
 from __future__ import annotations
@@ -15,7 +15,28 @@ from data.text.comparison import FEATURE_NAMES, Comparison
 _AT = {name: index for index, name in enumerate(FEATURE_NAMES)}
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
 #: Words of a property's name that carry no meaning of their own.
-_EMPTY_WORDS = frozenset(["a", "an", "at", "by", "for", "from", "has", "have", "in", "is", "it", "of", "on", "the", "to", "was", "were", "with"])
+_EMPTY_WORDS = frozenset(
+    [
+        "a",
+        "an",
+        "at",
+        "by",
+        "for",
+        "from",
+        "has",
+        "have",
+        "in",
+        "is",
+        "it",
+        "of",
+        "on",
+        "the",
+        "to",
+        "was",
+        "were",
+        "with",
+    ]
+)
 #: Everyday words for a property, by the word in its name: "330 m tall" speaks of the height.
 _SAID_AS: dict[str, frozenset[str]] = {
     "height": frozenset({"tall", "high", "rise", "stand"}),

@@ -1,7 +1,7 @@
 """A bounded memory of what was worked out for recent texts, filled a batch at a time.
 
-Used by the stance model. Invariant: a remembered value equals the one that would be worked out again, so what the memory
-holds never shows in a result; the least recently asked texts are forgotten first.
+Used by the stance model. Invariant: a remembered value equals the one that would be worked out again, so
+what the memory holds never shows in a result; the least recently asked texts are forgotten first.
 """
 
 from __future__ import annotations

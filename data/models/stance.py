@@ -1,8 +1,9 @@
 """What a passage makes of a claim: SUPPORTS, REFUTES or NEUTRAL, from compared words, numbers and meanings.
 
-The in-process ``StanceModel``: used by the models actor, by tests and (its features) by ``tasks.train_stance``. A booster reads
-the comparison of both texts and of their vectors; exact findings then bound what it may say (``data.models.stance_bounds``).
-Invariant: a pair's row depends on that pair alone, whatever its neighbours and whatever the caches hold.
+The in-process ``StanceModel``: used by the models actor, by tests and (its features) by
+``tasks.train_stance``. A booster reads the comparison of both texts and of their vectors; exact findings
+then bound what it may say (``data.models.stance_bounds``). Invariant: a pair's row depends on that pair
+alone, whatever its neighbours and whatever the caches hold.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from data.errors import CorruptDataError
 from data.evidence import STANCES
 from data.models.artifacts import load_artifact
 from data.models.recent import RecentTexts
-from data.models.stance_bounds import bounded
+from data.models.stance_bounds import BOUNDING_FEATURES, bounded
 from data.ports import Embedder, TextAnalyser
 from data.text.comparison import FEATURE_NAMES, Comparison, compare
 
@@ -30,9 +31,9 @@ PROJECTED = 32
 #: Texts remembered with analysis and vectors; about 15 kB each.
 REMEMBERED_TEXTS = 4_096
 
-#: Order of a pair's row: the comparison, three cosines, and the projected difference and product.
+#: Order of a pair's row: the comparison, figures, three cosines, and the projected difference and product.
 STANCE_FEATURES: tuple[str, ...] = (
-    *FEATURE_NAMES,
+    *BOUNDING_FEATURES,
     "cosine_passage",
     "cosine_sentence",
     "cosine_best",
@@ -43,18 +44,22 @@ STANCE_FEATURES: tuple[str, ...] = (
 
 @dataclass(frozen=True, slots=True)
 class KnownText:
-    """A text as the model remembers it. ``vectors`` are unit rows: the whole text, then each of its sentences where it has
-    more than one; ``reduced`` are the same rows projected. ``spans`` are those sentences.
+    """A text as the model remembers it.
+
+    ``vectors`` are unit rows: the whole text, then each of its
+    sentences where it has more than one; ``reduced`` are the same rows projected. ``spans`` are those
+    sentences.
     """
 
     analysis: Analysis
     vectors: NDArray[np.float32]
     reduced: NDArray[np.float32]
     spans: tuple[Span, ...]
+    figures: frozenset[str]
 
 
 class StanceFeatures:
-    """Turns (claim, passage) pairs into feature rows, remembering texts it has seen. Safe to call from several threads."""
+    """Turns (claim, passage) pairs into feature rows, remembering texts it has seen. Thread-safe."""
 
     def __init__(
         self,
@@ -66,7 +71,7 @@ class StanceFeatures:
     ) -> None:
         if projection.shape != (embedder.dim, PROJECTED):
             raise CorruptDataError(
-                f"The stance projection is {projection.shape} and the embedder needs {(embedder.dim, PROJECTED)}: "
+                f"The stance projection is {projection.shape}, the embedder needs {(embedder.dim, PROJECTED)}: "
                 "train the stance model with this embedder."
             )
         self._analyser = analyser
@@ -74,17 +79,14 @@ class StanceFeatures:
         self._projection = projection
         self._known: RecentTexts[KnownText] = RecentTexts(remember, self._learn)
 
-    def rows(self, pairs: Sequence[tuple[str, str]]) -> tuple[NDArray[np.float32], list[Comparison]]:
-        """Return feature rows (n, len(STANCE_FEATURES)) float32 and the comparison behind each."""
+    def rows(self, pairs: Sequence[tuple[str, str]]) -> NDArray[np.float32]:
+        """Return feature rows (n, len(STANCE_FEATURES)) float32."""
         known = self._known.of([text for pair in pairs for text in pair])
         rows = np.empty((len(pairs), len(STANCE_FEATURES)), dtype=np.float32)
-        comparisons = []
         for row, (claim, passage) in zip(rows, pairs, strict=True):
             mine, theirs = known[claim], known[passage]
-            comparison = compare(claim, mine.analysis, passage, theirs.analysis)
-            _fill(row, comparison, mine, theirs)
-            comparisons.append(comparison)
-        return rows, comparisons
+            _fill(row, compare(claim, mine.analysis, passage, theirs.analysis), mine, theirs)
+        return rows
 
     def _learn(self, texts: Sequence[str]) -> list[KnownText]:
         analyses = self._analyser.analyse(texts)
@@ -100,15 +102,20 @@ class StanceFeatures:
             mine = np.ascontiguousarray(vectors[start : start + 1 + len(own)])
             # One row at a time: a matrix product may round differently with other neighbours.
             reduced = np.stack([row @ self._projection for row in mine])
-            known.append(KnownText(analysis, mine, reduced, own))
+            figures = frozenset(token.text for token in analysis.tokens if any(map(str.isdigit, token.text)))
+            known.append(KnownText(analysis, mine, reduced, own, figures))
             start += len(mine)
         return known
 
 
 def _fill(row: NDArray[np.float32], comparison: Comparison, mine: KnownText, theirs: KnownText) -> None:
     """Write one pair's features into ``row``."""
-    words = len(FEATURE_NAMES)
-    row[:words] = comparison.features
+    words = len(BOUNDING_FEATURES)
+    row[: len(FEATURE_NAMES)] = comparison.features
+    missing, shared = mine.figures - theirs.figures, mine.figures & theirs.figures
+    row[len(FEATURE_NAMES) : words] = [
+        min(len(each), 5) for each in (missing, shared, theirs.figures - shared)
+    ]
     cosines = [float(mine.vectors[0] @ vector) for vector in theirs.vectors]
     aligned = 1 + theirs.spans.index(comparison.sentence) if comparison.sentence in theirs.spans else 0
     row[words : words + 3] = (cosines[0], cosines[aligned], max(cosines))
@@ -149,7 +156,7 @@ class FeatureStance:
         """Return (n, 3) float32 probabilities, columns as ``STANCES``, for (claim, passage) pairs."""
         if not pairs:
             return np.zeros((0, len(STANCES)), dtype=np.float32)
-        rows, comparisons = self._features.rows(pairs)
+        rows = self._features.rows(pairs)
         learned = self._calibration.apply(self._predict(rows, validate_features=False))
-        judged = [bounded(row, each) for row, each in zip(learned, comparisons, strict=True)]
+        judged = [bounded(row, each) for row, each in zip(learned.tolist(), rows.tolist(), strict=True)]
         return np.array(judged, dtype=np.float32)

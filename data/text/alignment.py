@@ -35,10 +35,11 @@ class Alignment:
 def align(claim: Profile, passage: Profile) -> Alignment:
     """Return the alignment of the two; the first sentence wins a tie."""
     weights = claim.weights
-    total = sum(weights.values()) or 1.0
+    total = math.fsum(weights.values()) or 1.0
     best, score = _EMPTY, -1.0
     for sentence in passage.sentences:
-        covered = sum([weights[lemma] for lemma in claim.lemma_set & sentence.lemma_set])
+        # fsum, for a plain sum over a set would depend on the order that string hashing gives it.
+        covered = math.fsum([weights[lemma] for lemma in claim.lemma_set & sentence.lemma_set])
         if covered > score:
             best, score = sentence, covered
     mine, theirs = claim.lemma_set, best.lemma_set

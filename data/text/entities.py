@@ -7,6 +7,7 @@ grounds; in a headline, where every word has a capital, only gazetteer names and
 from __future__ import annotations
 
 from data.analysis import Entity
+from data.text.counted_nouns import is_plural
 from data.text.gazetteer import (
     COMMON_ENDINGS,
     GIVEN_NAMES,
@@ -102,7 +103,8 @@ def _add(
     if end < len(words) and end - first > 0 and words.surface[end].isdigit() and _is_numbered(words, end):
         end += 1
     lone = opens and first == run[0] and end - first == 1
-    if headline and not _is_sure(words, first, end):
+    if headline:
+        _add_sure(words, first, end, found)
         return
     if lone and not _is_lone_name(words, first):
         return
@@ -113,11 +115,7 @@ def _add(
 def _is_numbered(words: Words, end: int) -> bool:
     """Return whether a short number closes the name: "World War 2", "Toy Story 3 was"."""
     after = words.low(end + 1)
-    return (
-        len(words.surface[end]) == 1
-        and words.surf(end - 1)[0].isupper()
-        and not (after.isalpha() and after.endswith("s"))
-    )
+    return len(words.surface[end]) == 1 and words.surf(end - 1)[0].isupper() and not is_plural(after)
 
 
 def _trimmed(words: Words, first: int, end: int, *, opens: bool) -> tuple[int, int]:
@@ -133,15 +131,26 @@ def _trimmed(words: Words, first: int, end: int, *, opens: bool) -> tuple[int, i
     return first, end
 
 
-def _is_sure(words: Words, first: int, end: int) -> bool:
-    name = " ".join(words.lower[first:end])
-    inner = any(not surface[1:].islower() and len(surface) > 1 for surface in words.surface[first:end])
-    return name in PLACES or inner or words.lower[first] in GIVEN_NAMES
+def _add_sure(words: Words, first: int, end: int, found: list[Entity]) -> None:
+    """Add a place, or the words with capitals inside: all that is sure where every word has a capital."""
+    runs = [(first, end)] if " ".join(words.lower[first:end]) in PLACES else []
+    if not runs:
+        runs = [
+            (at, at + 1) for at in range(first, end) if words.lower[at] in PLACES or _has_inner(words, at)
+        ]
+    for run in runs:
+        span = words.span(*run)
+        found.append(Entity(words.text[span.start : span.end], _label(words, *run), span))
+
+
+def _has_inner(words: Words, index: int) -> bool:
+    surface = words.surface[index]
+    return len(surface) > 1 and surface[1:] != surface[1:].lower()
 
 
 def _is_lone_name(words: Words, index: int) -> bool:
     surface, low = words.surface[index], words.lower[index]
-    if low in PLACES or low in GIVEN_NAMES or (len(surface) > 1 and not surface[1:].islower()):
+    if low in PLACES or low in GIVEN_NAMES or (_has_inner(words, index)):
         return True
     if len(surface) < 2 or low.endswith(COMMON_ENDINGS):
         return False

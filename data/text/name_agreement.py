@@ -19,7 +19,7 @@ def compare_names(
     names = claim.analysis.entities
     if not names:
         return [0.0, 1.0, 0.0, 0.0]
-    have = {token.text.lower() for token in passage.analysis.tokens}
+    have = passage.word_set
     missing = [name for name in names if not _is_in(name, have)]
     swaps = 0
     for name in missing:
@@ -37,7 +37,7 @@ def compare_names(
     ]
 
 
-def _is_in(name: Entity, have: set[str]) -> bool:
+def _is_in(name: Entity, have: frozenset[str]) -> bool:
     parts = [part for part in name.text.lower().split() if part[0].isalnum()]
     if not parts:
         return True

@@ -51,12 +51,11 @@ class Profile:
         """Weight of each content lemma: long words, numbers and names say more than short common ones."""
         weights = dict.fromkeys(self.lemmas, 0.0)
         for token in self.analysis.tokens:
-            if token.lemma in weights:
+            lemma = _key(token.lemma)
+            if lemma in weights:
                 special = token.text[0].isupper() or token.text[0].isdigit()
-                weights[token.lemma] = max(
-                    weights[token.lemma], 0.5 + min(len(token.lemma), 10) / 10 + special
-                )
-        return {_key(lemma): weight for lemma, weight in weights.items()}
+                weights[lemma] = max(weights[lemma], 0.5 + min(len(lemma), 10) / 10 + special)
+        return weights
 
     @cached_property
     def positions(self) -> dict[str, int]:
@@ -67,9 +66,9 @@ class Profile:
         return bits
 
     @cached_property
-    def all_lemmas(self) -> frozenset[str]:
-        """Every lemma, grammar words included."""
-        return frozenset(token.lemma for token in self.analysis.tokens)
+    def word_set(self) -> frozenset[str]:
+        """Every word in lower case, grammar words included."""
+        return frozenset([token.text.lower() for token in self.analysis.tokens])
 
     @cached_property
     def spans_of(self) -> dict[str, Span]:
@@ -119,19 +118,22 @@ def profile_of(text: str, analysis: Analysis) -> Profile:
 
 
 def _key(lemma: str) -> str:
-    return lemma.replace(",", "") if lemma[0].isdigit() else lemma
+    """Return the lemma by which numbers match however their thousands are set apart."""
+    return lemma.replace(",", "") if "," in lemma and lemma[0].isdigit() else lemma
 
 
 def _sentences(analysis: Analysis) -> tuple[SentenceProfile, ...]:
     found: list[SentenceProfile] = []
     tokens = analysis.tokens
-    at = 0
+    starts = [token.span.start for token in tokens]
     for span in analysis.sentences:
-        first = at
-        while at < len(tokens) and tokens[at].span.start < span.end:
-            at += 1
+        first, end = bisect_left(starts, span.start), bisect_left(starts, span.end)
         lemmas = tuple(
-            _key(token.lemma) for token in tokens[first:at] if not token.is_stop and token.text[0].isalnum()
+            [
+                _key(token.lemma)
+                for token in tokens[first:end]
+                if not token.is_stop and token.text[0].isalnum()
+            ]
         )
-        found.append(SentenceProfile(span, lemmas, frozenset(lemmas), first, at))
+        found.append(SentenceProfile(span, lemmas, frozenset(lemmas), first, end))
     return tuple(found)

@@ -23,7 +23,7 @@ _AFTER_ADVERB = frozenset(
     listed("written built shown seen made came began came made met sold won took went of and then")
 )
 _RESULTS = frozenset(("win", "loss", "victory", "defeat", "triumph", "draw", "record", "tie"))
-_AFTER_PRONOUN_ONE = frozenset(("-", "point", "time", "day", "another", "hand", "side", "way"))
+_AFTER_PRONOUN_ONE = frozenset(("-", "point", "time", "day", "last", "another", "hand", "side", "way"))
 #: The words of "between 5 and 10" that are bounds rather than a list.
 _RANGE_JOINS = frozenset(("to", "-", "–", "—", "and", "or", "−"))
 _DASHES = frozenset("-–—−")
@@ -31,6 +31,8 @@ _ERAS_BEFORE = frozenset(("bc", "b.c.", "bce", "b.c.e.", "b.c"))
 _ERAS = _ERAS_BEFORE | frozenset(("ad", "a.d.", "ce", "c.e."))
 _FIVE_DIGITS_OR_LESS = re.compile(r"\d{1,5}")
 _YEAR = re.compile(r"1\d{3}|20\d\d|2100")
+#: Of these, the ones that are followed by no count.
+_SURE_LABELS = frozenset(listed("type grade phase stage chapter version section route highway number"))
 #: Comparators that may stand before a year as well.
 _ROUND_YEARS = frozenset(("around", "about", "c.", "ca.", "circa", "past"))
 _YEAR_CUES = frozenset(
@@ -101,7 +103,7 @@ def _read(words: Words, index: int) -> _Read | None:
 
 def _money_scale(words: Words, number: Number) -> tuple[Number, int]:
     """Read the "m" or "b" that the tokenizer split from "$25m" as a scale."""
-    scale = {"m": 1e6, "b": 1e9, "k": 1e3, "bn": 1e9, "tn": 1e12}.get(words.low(number.end))
+    scale = {"m": 1e6, "b": 1e9, "k": 1e3, "bn": 1e9, "tn": 1e12}.get(words.low(number.end).rstrip("."))
     if scale is None or not words.touches(number.end):
         return number, number.end
     end = number.end + 1
@@ -114,7 +116,8 @@ def _unit_after(words: Words, number: Number) -> tuple[Unit | None, int]:
         at += 1
     if number.form == "ordinal" or at >= len(words):
         return None, number.end
-    exact = exact_unit(words.surface[at]) if number.form == "digits" else None
+    symbol = words.surface[at].rstrip(".") or words.surface[at]
+    exact = exact_unit(symbol) if number.form == "digits" else None
     if exact is None and words.surface[at] in "°º":
         exact = exact_unit(words.surface[at] + words.surf(at + 1)[:1])
         at += int(exact is not None)
@@ -124,7 +127,7 @@ def _unit_after(words: Words, number: Number) -> tuple[Unit | None, int]:
         return None, number.end
     for size in range(min(MAX_WORDS, len(words) - at), 0, -1):
         for forms in (words.lower, words.lemmas):
-            unit = UNITS.get(" ".join(forms[at : at + size]))
+            unit = UNITS.get(" ".join(forms[at : at + size]).rstrip("."))
             if unit is not None and not _is_other_word(words, at, size):
                 return unit, at + size
     return None, number.end
@@ -141,12 +144,18 @@ def _is_no_quantity(words: Words, read: _Read) -> bool:
     if number.form == "ordinal":
         return _is_adverb(words, index)
     if unit is not None:
-        return len(unit.symbol) < len(words.surface[read.end - 1]) and _is_title(words, read)
+        return (
+            read.end > number.end
+            and len(unit.symbol) < len(words.surface[number.end])
+            and _is_title(words, read)
+        )
     if number.form == "words":
         named = words.surface[index][0].isupper() and words.surf(index - 1)[:1].isupper()
         return (named and index > 1) or (number.value == 1.0 and _is_pronoun_one(words, index))
     if number.form != "digits" or words.low(number.end) in _ERAS_BEFORE:
         return False
+    if words.low(number.end) in ("'s", "’s") and number.value % 10 == 0:
+        return True
     readers = (_is_clock_time, _is_score, _is_year, _is_name_part)
     return any(reader(words, read) for reader in readers)
 
@@ -168,7 +177,7 @@ def _is_adverb(words: Words, index: int) -> bool:
 
 def _is_title(words: Words, read: _Read) -> bool:
     """Return whether number and unit are a name: "127 Hours"."""
-    inside = words.surface[read.end - 1]
+    inside = words.surface[read.number.end]
     return inside[0].isupper() and inside[1:].islower() and words.surf(read.end)[:1] != "("
 
 
@@ -218,8 +227,8 @@ def _is_name_part(words: Words, read: _Read) -> bool:
     label = low in _LABELS
     if low in COMPARATOR_ENDS or (low in STOP_WORDS and not label):
         return False
-    capital = before[0].isupper() and index > 1
-    if capital and read.number.value < 10:
+    capital = before[0].isupper()
+    if low in _SURE_LABELS or (capital and index > 1 and read.number.value < 10):
         return True
     return (label or capital) and noun_after(words, read.number.end, plural=True) is None
 

@@ -78,8 +78,8 @@ volume; mL; 1e-6; millilitre, milliliter, ml
 volume; gal; 0.003785411784; gallon
 volume; pt; 0.000473176473; pint
 volume; bbl; 0.158987294928; barrel
-speed; m/s; 1; metre per second, meter per second, m/s
-speed; km/h; {1 / 3.6!r}; kilometre per hour, kilometer per hour, km/h, kph, kmh
+speed; m/s; 1; metre per second, meter per second, m/s, m / s
+speed; km/h; {1 / 3.6!r}; kilometre per hour, kilometer per hour, km/h, km / h, kph, kmh
 speed; mph; 0.44704; mile per hour, mph, mile an hour
 speed; kn; {1852 / 3600!r}; knot
 energy; J; 1; joule

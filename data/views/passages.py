@@ -29,7 +29,7 @@ CREATE TABLE IF NOT EXISTS tenants(code INTEGER PRIMARY KEY, name TEXT NOT NULL 
 CREATE TABLE IF NOT EXISTS passages(
     rowid INTEGER PRIMARY KEY, tenant INTEGER NOT NULL, id TEXT NOT NULL, document_id TEXT NOT NULL,
     text TEXT NOT NULL, start INTEGER NOT NULL, end INTEGER NOT NULL, title TEXT NOT NULL, url TEXT,
-    source TEXT, published_at TEXT, words REAL NOT NULL, added_seq INTEGER NOT NULL,
+    source TEXT, published_at TEXT, words INTEGER NOT NULL, added_seq INTEGER NOT NULL,
     removed_seq INTEGER NOT NULL) STRICT;
 CREATE INDEX IF NOT EXISTS passages_id ON passages(id, tenant);
 CREATE INDEX IF NOT EXISTS passages_document ON passages(document_id, tenant);

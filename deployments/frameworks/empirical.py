@@ -1,8 +1,8 @@
 """Empirical: does the evidence support the claim?
 
-Every item found is read for its stance, typed facts are compared exactly, and an aggregation model turns all of it
-into probabilities of the four verdicts. Invariants: no evidence gives exactly NOT_ENOUGH_INFO; SUPPORTED needs at least
-one item that supports; the order and the repetition of evidence change nothing.
+Every item found is read for its stance, typed facts are compared exactly, and an aggregation model turns all
+of it into probabilities of the four verdicts. Invariants: no evidence gives exactly NOT_ENOUGH_INFO;
+SUPPORTED needs at least one item that supports; the order and the repetition of evidence change nothing.
 
 Source: the pipeline of Thorne et al. 2018 (FEVER: retrieve, read, aggregate), with calibrated aggregation.
 """
@@ -51,7 +51,7 @@ class EmpiricalConfig:
 
 @dataclass(frozen=True, slots=True)
 class _Case:
-    """One claim on its way: its items (sorted by id), their readings, and the comparisons made, by item id."""
+    """One claim on its way: its items (sorted by id), their readings, and comparisons by item id."""
 
     text: str
     analysis: Analysis
@@ -79,8 +79,10 @@ class Empirical:
         self._analyser = analyser
 
     def verify(self, batch: ClaimBatch) -> list[Outcome]:
-        """Return one opinion a claim. ``confidence`` is the calibrated probability of the opinion's label, ``score``
-        is P(SUPPORTED) - P(REFUTED).
+        """Return one opinion a claim.
+
+        ``confidence`` is the calibrated probability of the opinion's label,
+        ``score`` is P(SUPPORTED) - P(REFUTED).
         """
         cases = self._compared(self._read(batch))
         scored = self._aggregated(cases)
@@ -104,7 +106,7 @@ class Empirical:
         ]
 
     def _compared(self, cases: Sequence[_Case]) -> list[_Case]:
-        """Compare the words of the strongest and of all structured items; let exact answers replace their reading."""
+        """Compare the words of the strongest and of all structured items; exact answers replace readings."""
         chosen = [self._worth_comparing(case) for case in cases]
         analyses = iter(self._analyser.analyse([item.text for items in chosen for item in items]))
         done = []

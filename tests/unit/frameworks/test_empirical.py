@@ -126,7 +126,7 @@ def test_verify_without_a_supporting_item_never_says_supported() -> None:
     items = [passage("a", "A tower stands in Paris."), passage("b", "The height was denied.")]
     (opinion,) = verify((TOWER, items), scorer=EagerScorer())
     assert opinion.probabilities is not None
-    assert opinion.probabilities[0] == 0.0
+    assert opinion.probabilities[0] <= opinion.probabilities[2] / 2
     assert opinion.label != "SUPPORTED"
 
 

@@ -20,7 +20,7 @@ def rows_and_labels(seed: int, count: int = 4_000) -> tuple[np.ndarray, np.ndarr
 
 @pytest.mark.parametrize("alpha", [0.05, 0.1, 0.3])
 def test_prediction_set_covers_each_true_label_as_often_as_promised(alpha: float) -> None:
-    """Mondrian coverage: for every label on its own, 1 - alpha of fresh claims, on average over eight draws."""
+    """Mondrian coverage: for every label on its own, 1 - alpha of fresh claims, averaged over draws."""
     covered: dict[str, list[float]] = {name: [] for name in VERDICT_LABELS}
     for draw in range(8):
         conformal = fit_conformal(*rows_and_labels(100 + draw, 2_000))

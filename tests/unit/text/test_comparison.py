@@ -59,12 +59,12 @@ def test_pair_shows_in_its_feature(read: Read, claim: str, passage: str, outcome
 @pytest.mark.parametrize(
     ("claim", "passage", "kind", "said", "found"),
     [
-        ("It sold under 20 million copies.", "In all, it sold 24 million copies.", "number_mismatch", "under 20 million", "24 million"),
+        ("It sold under 20 copies.", "In all, it sold 24 copies.", "number_mismatch", "under 20", "24"),
         ("He left in 2014.", "The king left in 2011.", "date_mismatch", "2014", "2011"),
         ("The king died there.", "The king survived there.", "antonym", "died", "survived"),
         ("It was born in Paris.", "It was born in London.", "name_mismatch", "Paris", "London"),
     ],
-)  # fmt: skip
+)
 def test_finding_quotes_both_sides(
     read: Read, claim: str, passage: str, kind: str, said: str, found: str
 ) -> None:
@@ -145,3 +145,11 @@ def test_profile_of_another_analysis_of_the_same_text_is_not_reused(read: Read) 
     full, bare = read(claim), Analysis((), (), (), (), (), ())
     assert compare(claim, full, claim, full).features[0] == 1.0
     assert compare(claim, bare, claim, full).features[0] == 0.0
+
+
+def test_number_weighs_in_recall_however_its_thousands_are_written(read: Read) -> None:
+    """The two ways to write 14,000 are one word to the alignment, and a heavy one."""
+    _, with_number = _compare(read, "The firm has 14,000 workers.", "There were 14000 in all.")
+    _, without = _compare(read, "The firm has 14,000 workers.", "There were 99 in all.")
+    assert with_number["weighted_recall"] > 0.3
+    assert without["weighted_recall"] == 0.0
