@@ -30,17 +30,25 @@ START_TIMEOUT_S = 90.0
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 
 #: HAProxy's configuration as Serve writes it opens its statistics and metrics on every interface, without a
-#: password. Serve runs this script in its place: it moves both to loopback, then becomes HAProxy.
+#: password, and lets a caller set the time limit and any request id. Serve runs this script in HAProxy's place: it
+#: moves both ports to loopback, drops what a caller may not say, then becomes HAProxy.
 _HAPROXY_ON_LOOPBACK = """#!/bin/sh
 next=
 for argument in "$@"; do
-    if [ "$next" = file ] && [ -w "$argument" ]; then
-        sed -i -E 's/^( *bind )[*]?:([0-9]+)/\\1127.0.0.1:\\2/' "$argument"
-    fi
+    [ "$next" = file ] && [ -w "$argument" ] && sed -i -E -f "{edits}" "$argument"
     next=
     [ "$argument" = "-f" ] && next=file
 done
 exec "{binary}" "$@"
+"""
+_HAPROXY_EDITS = r"""
+s/^( *bind )[*]?:([0-9]+)/\1127.0.0.1:\2/
+/^frontend http_frontend/{
+n
+a\
+    http-request del-header x-request-timeout-seconds\
+    http-request del-header x-request-id unless { req.hdr(x-request-id) -m reg ^[A-Za-z0-9._-]{1,128}$ }
+}
 """
 
 
@@ -158,7 +166,10 @@ def ray_environment(settings: Settings, temp_dir: Path) -> dict[str, str]:
     if binary is None:
         return {**environment, "RAY_SERVE_ENABLE_DIRECT_INGRESS": "0"}
     wrapper = temp_dir / "haproxy"
-    wrapper.write_text(_HAPROXY_ON_LOOPBACK.replace("{binary}", binary), encoding="utf-8")
+    edits = temp_dir / "haproxy.sed"
+    edits.write_text(_HAPROXY_EDITS, encoding="utf-8")
+    script = _HAPROXY_ON_LOOPBACK.replace("{binary}", binary).replace("{edits}", str(edits))
+    wrapper.write_text(script, encoding="utf-8")
     wrapper.chmod(0o700)
     return {
         **environment,

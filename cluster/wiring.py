@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from cluster.head import PROJECT_ROOT, home_of
 from cluster.remote import RemoteModels, RemoteReader, RemoteVectors

@@ -42,15 +42,21 @@ _FINITE = frozenset(
     }
 )
 _PREPOSITIONS = frozenset({"in", "on", "at", "by", "into", "of", "to", "from", "since", "for", "with", "as"})
+#: Terms of schema.org that are not English, and how they are said.
+_VOCABULARY = {"contained in place": "located in", "birth place": "birthplace", "death place": "place of death"}
 
 
 def state(fact: Fact) -> str:
     """Return the fact as an English sentence."""
     subject, predicate = fact.subject.strip(), " ".join(fact.predicate.split())
+    predicate = _VOCABULARY.get(predicate.lower(), predicate)
     words = predicate.lower().split()
     told, when = _spoken(fact.object.strip(), follows=words[-1])
     if words[0] in _FINITE or words[0] in _INTRANSITIVE:
         return f"{subject} {predicate} {told}."
+    if words[-1] in _PREPOSITIONS - {"of"} and not _is_participle(words[0]):
+        noun, _, preposition = predicate.rpartition(" ")
+        return f"The {noun} of {subject} was {preposition} {told}."
     if words[-1] == "of":
         return f"{subject} is the {predicate} {told}."
     if _is_participle(words[0]):

@@ -15,6 +15,8 @@ from data.knowledge import Pattern
 from data.sqlite import storable
 
 _SCHEMA = "CREATE VIRTUAL TABLE texts USING fts5(text, tokenize='unicode61 remove_diacritics 2')"
+#: Patterns asked as one query; FTS5 bounds the depth of an expression at 256.
+GROUP = 20
 _MATCH = "SELECT rowid FROM texts WHERE texts MATCH ? ORDER BY rowid"
 
 
@@ -48,9 +50,14 @@ class Matcher:
         connection.execute("DELETE FROM texts")
         rows = ((number, storable(text)) for number, text in enumerate(texts))
         connection.executemany("INSERT INTO texts(rowid, text) VALUES (?, ?)", rows)
-        for pattern in patterns:
-            for (number,) in connection.execute(_MATCH, (pattern.query,)):
-                hits[number].append(pattern)
+        for group in _groups(patterns):
+            # Most texts match no pattern at all, so a group is asked as one query first.
+            together = " OR ".join(f"({pattern.query})" for pattern in group)
+            if connection.execute(_MATCH, (together,)).fetchone() is None:
+                continue
+            for pattern in group:
+                for (number,) in connection.execute(_MATCH, (pattern.query,)):
+                    hits[number].append(pattern)
         return hits
 
     def _connection(self) -> sqlite3.Connection:
@@ -59,6 +66,10 @@ class Matcher:
             connection = _scratch()
             self._local.connection = connection
         return connection
+
+
+def _groups(patterns: Sequence[Pattern]) -> list[Sequence[Pattern]]:
+    return [patterns[first : first + GROUP] for first in range(0, len(patterns), GROUP)]
 
 
 def _scratch() -> sqlite3.Connection:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from data.evidence import ClaimBatch, StanceJudgement
+from data.evidence import ClaimBatch, Evidence, StanceJudgement
 from data.questions import Question
 from data.verdicts import VERDICT_LABELS, Opinion, Probabilities, Verdict, VerdictLabel
 
@@ -130,7 +130,7 @@ def fuse(
         reward=reward(opinions, weights),
         weights=weights,
         opinions={name: opinions[name] for name in question.frameworks},
-        evidence=batch.evidence[index],
+        evidence=_by_say(batch.evidence[index], stances),
         stances=stances,
         knowledge_seq=batch.knowledge_seq
         if question.as_of is None
@@ -139,6 +139,19 @@ def fuse(
         disagreement=round(spread(opinions), 6),
         degraded=bool(degraded),
     )
+
+
+def _by_say(
+    evidence: tuple[Evidence, ...], stances: Mapping[str, StanceJudgement]
+) -> tuple[Evidence, ...]:
+    """Return the evidence with what speaks most clearly first, and what nobody judged last."""
+
+    def key(item: Evidence) -> tuple[float, float, str]:
+        judged = stances.get(item.id)
+        neutral = judged.probabilities[2] if judged else 1.0
+        return neutral, -item.scores.fused, item.id
+
+    return tuple(sorted(evidence, key=key))
 
 
 def _grounded(row: Probabilities, stances: Mapping[str, StanceJudgement]) -> Probabilities:

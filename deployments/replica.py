@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 from ray import serve
 from ray.serve.handle import DeploymentHandle
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cluster.loopback import close_replica_port
 from cluster.wiring import remote_parts
@@ -82,7 +83,7 @@ class GatewayReplica:
         from deployments.api.logs import configure_logging
 
         configure_logging(self._settings.log.level)
-        return create_app(self._services())
+        return without_request_id(create_app(self._services()))
 
     def _services(self) -> Services:
         settings = self._settings
@@ -111,6 +112,21 @@ class GatewayReplica:
             ),
             links=self._links,
         )
+
+
+def without_request_id(app: ASGIApp) -> ASGIApp:
+    """Return the app without its ``X-Request-ID`` header on answers: Serve adds the same one by itself."""
+
+    async def served(scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_once(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                kept = [item for item in message["headers"] if item[0] != b"x-request-id"]
+                message = {**message, "headers": kept}
+            await send(message)
+
+        await app(scope, receive, send_once)
+
+    return served
 
 
 def _ask(handle: DeploymentHandle[Any]) -> AskFramework:

@@ -167,9 +167,10 @@ def _cite_passage(passage: Passage, scores: RetrievalScores) -> Evidence:
 
 def _cite_fact(fact: Fact, kind: EvidenceKind) -> Evidence:
     text = state(fact)
+    identity = fact.id if fact.id.startswith(f"{kind}:") else f"{kind}:{fact.id}"
     return Evidence(
-        id=f"{kind}:{fact.id}",
-        document_id=f"{kind}:{fact.id}",
+        id=identity,
+        document_id=identity,
         text=text,
         span=Span(0, len(text)),
         kind=kind,

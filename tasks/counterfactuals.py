@@ -102,7 +102,7 @@ def names_in(pairs: Sequence[LabelledPair]) -> list[str]:
 
 
 def altered(pairs: Sequence[LabelledPair]) -> Iterator[LabelledPair]:
-    """Yield, for supported claims, their forms made false by one change, and the claim beside another text."""
+    """Yield, for supported claims, their forms made false by one change, and the claim beside another."""
     names = names_in(pairs)
     supported = [pair for pair in pairs if pair.label == 0]
     for index, pair in enumerate(supported):

@@ -63,7 +63,7 @@ def run(settings: Settings, options: argparse.Namespace) -> int:
     """Start, show three verdicts, stay until Ctrl-C, then stop everything that was started."""
     stopped = threading.Event()
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
+        signal.signal(number, _interrupt)
     try:
         head = start(settings, demo=options.demo)
         if options.demo:
@@ -133,6 +133,10 @@ def start(settings: Settings, *, demo: bool) -> RunningHead:
             _wait_until_ready(head)
         _load(demo=demo)
     return head
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 def _deploy(settings: Settings, head: RunningHead) -> None:

@@ -340,7 +340,7 @@ def coverage(
 
 
 def conflict_table(part: Judged) -> list[dict[str, float]]:
-    """Return, by strength of the weaker side, the claims, the share that conflict, and the formula's share."""
+    """Return, by strength of the weaker side, claims, share in conflict, and the formula's share."""
     items = [distinct(each) for each in part.readings]
     weaker = np.array([weaker_side(each) for each in items])
     shares = np.array([conflict_share(each) for each in items])

@@ -171,7 +171,7 @@ def train(
 
 
 def training_pairs(datasets: Path) -> list[LabelledPair]:
-    """Return the pairs learned from: shares of the train splits, half of FM2 dev, and what is made of them."""
+    """Return the pairs to learn: shares of the train splits, half of FM2 dev, and what is made of them."""
     real = []
     for name, share in TRAIN_SHARES.items():
         pairs = read_pairs(datasets, name, "train")

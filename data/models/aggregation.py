@@ -1,7 +1,7 @@
 """From what each passage says to what the evidence says: claim-level features and verdict probabilities.
 
 Called by the empirical framework when it answers, by ``tasks.train_aggregator`` when the model is fitted,
-and by fusion for prediction sets. Pure. Three promises: the order of the evidence does not matter, the same
+and (its ``NO_EVIDENCE``) wherever nothing was found. Pure. Three promises: the order of the evidence does not matter, the same
 words twice count once, and no label is possible that not one item speaks for.
 """
 

@@ -9,12 +9,14 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from data.errors import CorruptDataError
+from data.models.artifacts import read_manifest
 from data.verdicts import VERDICT_LABELS, VerdictLabel
 
 
@@ -70,6 +72,16 @@ def fit_conformal(probabilities: NDArray[np.float64], labels: NDArray[np.int64])
         own = 1.0 - probabilities[labels == index, index]
         scores[label] = tuple(sorted(round(float(value), 6) for value in own))
     return ConformalLabels(scores)
+
+
+def load_conformal(folder: Path) -> ConformalLabels:
+    """Return the prediction sets stored with the aggregator in ``folder``.
+
+    Raises:
+        ModelUnavailableError: there is no model in ``folder``.
+        CorruptDataError: the manifest does not match, or holds no sound scores.
+    """
+    return conformal_from(read_manifest(folder)["record"].get("conformal", {}))
 
 
 def conformal_from(document: Mapping[str, Any]) -> ConformalLabels:

@@ -71,7 +71,7 @@ class StanceFeatures:
     ) -> None:
         if projection.shape != (embedder.dim, PROJECTED):
             raise CorruptDataError(
-                f"The stance projection is {projection.shape}, the embedder needs {(embedder.dim, PROJECTED)}: "
+                f"The projection is {projection.shape}, the embedder needs {(embedder.dim, PROJECTED)}: "
                 "train the stance model with this embedder."
             )
         self._analyser = analyser

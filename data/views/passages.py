@@ -24,6 +24,9 @@ from data.views.lexical import TOKENIZER, LexicalSearch, words_in
 from data.views.view import LIVE, SqliteView, write_meta
 from data.wording import Matcher
 
+#: Positions whose patterns are remembered: asking goes on at the newest one and a few past ones.
+KNOWN_POSITIONS = 64
+
 _SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS tenants(code INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT;
 CREATE TABLE IF NOT EXISTS passages(
@@ -77,6 +80,7 @@ class PassagesView(SqliteView):
         self._home = home
         self._lexical = LexicalSearch(self._database)
         self._matcher = Matcher()
+        self._known_patterns: dict[tuple[TenantId, int], list[Pattern]] = {}
 
     def search_text(self, queries: Sequence[Query], k: int) -> list[list[Hit]]:
         """Return at most ``k`` hits a query, best first, ties by id. Any text is a query; none raises."""
@@ -126,10 +130,22 @@ class PassagesView(SqliteView):
             groups.setdefault((query.tenant, query.as_of), []).append(place)
         for (tenant, as_of), places in groups.items():
             texts = [queries[place].text for place in places]
-            matched = self._matcher.match(texts, self.patterns(tenant, as_of=as_of))
+            matched = self._matcher.match(texts, self._patterns_at(tenant, as_of))
             for place, patterns in zip(places, matched, strict=True):
                 hits[place] = [PatternHit(one.id, one.family, one.name, one.message) for one in patterns]
         return hits
+
+    def _patterns_at(self, tenant: TenantId, as_of: int) -> list[Pattern]:
+        """Return the patterns at a position; those of a position already reached never change."""
+        key = (tenant, as_of)
+        known = self._known_patterns.get(key)
+        if known is None:
+            known = self.patterns(tenant, as_of=as_of)
+            if as_of <= self._applied_seq:
+                if len(self._known_patterns) >= KNOWN_POSITIONS:
+                    self._known_patterns.clear()
+                self._known_patterns[key] = known
+        return known
 
     def counts(self) -> dict[str, int]:
         """Return how many live passages, documents, sources and patterns there are, all tenants together."""

@@ -26,7 +26,8 @@ from data.statements import state
         ("The Danube", "flows into", "the Black Sea", "The Danube flows into the Black Sea."),
         ("Berlin", "capital of", "Germany", "Berlin is the capital of Germany."),
         ("The Louvre", "pyramid opened", "1989", "The pyramid of The Louvre was opened in 1989."),
-        ("The Louvre", "contained in place", "Paris", "The Louvre is contained in place Paris."),
+        ("The Louvre", "contained in place", "Paris", "The Louvre is located in Paris."),
+        ("K2", "first ascent by", "Lino Lacedelli", "The first ascent of K2 was by Lino Lacedelli."),
         ("The war", "ended", "1918-11", "The war ended in November 1918."),
     ],
 )

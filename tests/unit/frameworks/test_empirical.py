@@ -211,6 +211,25 @@ def test_verify_with_a_fact_of_another_value_refutes_over_text() -> None:
     assert opinion.label == "REFUTED"
 
 
+def test_verify_with_a_statement_of_the_graph_that_names_the_object_supports() -> None:
+    """A graph statement answers where the claim names its object, and stays silent where it names another."""
+    item = replace(
+        height_fact("g", 0),
+        kind="graph",
+        text="France capital Paris",
+        subject="France",
+        predicate="capital",
+        object="Paris",
+        value=None,
+        unit=None,
+    )
+    named, other = verify(
+        ("Paris is the capital of France.", [item]), ("Lyon is the capital of France.", [item])
+    )
+    assert named.label == "SUPPORTED"
+    assert other.label != "SUPPORTED"
+
+
 def test_verify_of_a_negated_claim_turns_an_exact_answer_round() -> None:
     """ "not 330 metres tall" is refuted by a height of 330."""
     (opinion,) = verify(("The Eiffel Tower is not 330 metres tall.", [height_fact("f", 330)]))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from data.errors import CorruptDataError
-from data.models.conformal import ConformalLabels, conformal_from, fit_conformal
+from data.models.conformal import ConformalLabels, conformal_from, fit_conformal, load_conformal
 from data.verdicts import VERDICT_LABELS
 
 
@@ -70,6 +72,13 @@ def test_conformal_survives_its_document() -> None:
     again = conformal_from(conformal.to_dict())
     for row in rows_and_labels(10, 100)[0].tolist():
         assert again.prediction_set(row, 0.1) == conformal.prediction_set(row, 0.1)
+
+
+def test_load_conformal_reads_the_shipped_aggregator() -> None:
+    """The shipped manifest holds scores for every label, enough of them to promise 90 %."""
+    shipped = Path(__file__).parents[3] / "models" / "aggregator"
+    conformal = load_conformal(shipped)
+    assert all(len(conformal.scores[label]) >= 50 for label in VERDICT_LABELS)
 
 
 @pytest.mark.parametrize(
