@@ -30,8 +30,8 @@ START_TIMEOUT_S = 90.0
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 
 #: HAProxy's configuration as Serve writes it opens its statistics and metrics on every interface, without a
-#: password, and lets a caller set the time limit and any request id. Serve runs this script in HAProxy's place: it
-#: moves both ports to loopback, drops what a caller may not say, then becomes HAProxy.
+#: password, and lets a caller set the time limit and any request id. Serve runs this script in HAProxy's
+#: place: it moves both ports to loopback, drops what a caller may not say, then becomes HAProxy.
 _HAPROXY_ON_LOOPBACK = """#!/bin/sh
 next=
 for argument in "$@"; do

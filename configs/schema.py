@@ -97,7 +97,7 @@ class VerdictSettings(Part, frozen=True):
 class ModelSettings(Part, frozen=True):
     """Which models and how many threads the models actor uses.
 
-    ``blank`` needs no installed spaCy model. ``folder`` holds trained models; ``None`` means the shipped ones.
+    ``blank`` needs no installed spaCy model. ``folder`` holds trained models; ``None``: the shipped ones.
     """
 
     folder: str | None = None

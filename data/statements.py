@@ -43,7 +43,7 @@ _FINITE = frozenset(
 )
 _PREPOSITIONS = frozenset({"in", "on", "at", "by", "into", "of", "to", "from", "since", "for", "with", "as"})
 #: Terms of schema.org that are not English, and how they are said.
-_VOCABULARY = {"contained in place": "located in", "birth place": "birthplace", "death place": "place of death"}
+_VOCABULARY = {"contained in place": "located in", "birth place": "birthplace"}
 
 
 def state(fact: Fact) -> str:

@@ -141,9 +141,7 @@ def fuse(
     )
 
 
-def _by_say(
-    evidence: tuple[Evidence, ...], stances: Mapping[str, StanceJudgement]
-) -> tuple[Evidence, ...]:
+def _by_say(evidence: tuple[Evidence, ...], stances: Mapping[str, StanceJudgement]) -> tuple[Evidence, ...]:
     """Return the evidence with what speaks most clearly first, and what nobody judged last."""
 
     def key(item: Evidence) -> tuple[float, float, str]:

@@ -171,7 +171,7 @@ def train(
         "conformal": conformal.to_dict(),
     }
     if with_test:
-        unseen = judged(stance, list(test_shown(datasets, embedder)))
+        unseen = judged(stance, list(unseen_shown(datasets, embedder)))
         record["test"] = by_source(booster, calibration, unseen)
         record["test_coverage"] = coverage(conformal, concluded(booster, calibration, unseen), unseen.labels)
     record["minutes"] = round((time.perf_counter() - started) / 60, 1)
@@ -205,15 +205,13 @@ def all_shown(datasets: Path, embedder: Embedder) -> Iterator[Shown]:
     for name in ("vitaminc", "fever_dev", "fm2", "scifact"):
         yield from shown_of(name, *read_claims(datasets, name, "dev"), embedder=embedder)
     claims, pool = read_claims(datasets, "vitaminc", "train")
-    kept = {each.id for each in pool if TRAIN_SHARES["vitaminc"] <= share_of(each.title) < VITAMINC_UNTIL}
-    titles = {each.id: each.title for each in pool}
-    claims = [each for each in claims if set(each.gold or each.beside) <= kept]
-    yield from shown_of(
-        "vitaminc", claims, [each for each in pool if titles[each.id] and each.id in kept], embedder=embedder
-    )
+    unseen = [each for each in pool if TRAIN_SHARES["vitaminc"] <= share_of(each.title) < VITAMINC_UNTIL]
+    known = {each.id for each in unseen}
+    claims = [each for each in claims if set(each.gold or each.beside) <= known]
+    yield from shown_of("vitaminc", claims, unseen, embedder=embedder)
 
 
-def test_shown(datasets: Path, embedder: Embedder) -> Iterator[Shown]:
+def unseen_shown(datasets: Path, embedder: Embedder) -> Iterator[Shown]:
     """Yield the claims of the test splits, shown in the same ways."""
     for name in ("vitaminc", "fever_dev", "fm2", "scifact"):
         yield from shown_of(name, *read_claims(datasets, name, "test"), embedder=embedder)

@@ -1,8 +1,8 @@
 """From what each passage says to what the evidence says: claim-level features and verdict probabilities.
 
 Called by the empirical framework when it answers, by ``tasks.train_aggregator`` when the model is fitted,
-and (its ``NO_EVIDENCE``) wherever nothing was found. Pure. Three promises: the order of the evidence does not matter, the same
-words twice count once, and no label is possible that not one item speaks for.
+and (its ``NO_EVIDENCE``) wherever nothing was found. Pure. Three promises: the order of the evidence does
+not matter, the same words twice count once, and no label is possible that not one item speaks for.
 """
 
 from __future__ import annotations

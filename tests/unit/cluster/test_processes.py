@@ -13,7 +13,7 @@ SLEEP = [sys.executable, "-c", "import sys,time; print('up', flush=True); time.s
 STUBBORN = [
     sys.executable,
     "-c",
-    "import signal,time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(60)",
+    "import signal as s, time; s.signal(s.SIGTERM, s.SIG_IGN); print('up', flush=True); time.sleep(60)",
 ]
 
 

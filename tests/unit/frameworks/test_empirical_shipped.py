@@ -1,6 +1,6 @@
 """The empirical framework with the shipped models on plain statements, from claim and evidence to opinion.
 
-Needs the published embedder weights, which are not part of the repository; skips where they are not installed.
+Needs the published embedder weights, which are not in the repository; skips where they are not installed.
 """
 
 from __future__ import annotations
