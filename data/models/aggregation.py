@@ -14,7 +14,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from data.claims import normalise
 from data.evidence import STANCES, Evidence, Stance
 from data.knowledge import text_sha256
 from data.verdicts import Probabilities
@@ -94,7 +93,7 @@ def passage_text(item: Evidence) -> str:
 def read_evidence(item: Evidence, probabilities: Sequence[float], exact: Stance | None = None) -> Reading:
     """Return the reading of one evidence item with its stance probabilities, rounded to 6 decimals."""
     support, refute, neutral = (round(float(value), 6) for value in probabilities)
-    key = text_sha256(normalise(item.text).casefold().rstrip(" ."))
+    key = text_sha256(" ".join(item.text.split()).casefold().rstrip(" ."))
     scores = item.scores
     found = scores.bm25 is not None
     return Reading(key, item.id, (support, refute, neutral), scores.dense, found, exact)

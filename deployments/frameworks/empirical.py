@@ -181,30 +181,31 @@ def _findings(case: _Case) -> tuple[Finding, ...]:
 def _rationale(case: _Case, label: str) -> str:
     """Say how many items stand on each side and quote the one that weighs most for the label."""
     items = distinct(case.readings)
-    sides = {side: [each for each in items if each.stance == side] for side in ("SUPPORTS", "REFUTES")}
-    for_it, against = len(sides["SUPPORTS"]), len(sides["REFUTES"])
-    counted = f"{_items(for_it)} {'supports' if for_it == 1 else 'support'} it"
-    countered = f"{_items(against)} {'contradicts' if against == 1 else 'contradict'} it"
-    if label == "REFUTED":
-        order, opening = ("REFUTES", "SUPPORTS"), countered + (f", {counted}" if for_it else "")
-    elif for_it or against:
-        order, opening = ("SUPPORTS", "REFUTES"), counted + (f", {countered}" if against else "")
-    else:
-        return (
-            f"None of the {len(items)} evidence items found decides it."
-            if len(items) > 1
-            else ("The one evidence item found does not decide it.")
-        )
-    parts = [_quoted(case, min(sides[side], key=_strength)) for side in order if sides[side]]
+    sides = ("REFUTES", "SUPPORTS") if label == "REFUTED" else ("SUPPORTS", "REFUTES")
+    voices = [[each for each in items if each.stance == side] for side in sides]
+    spoken = [
+        (side, sorted(found, key=_strength)) for side, found in zip(sides, voices, strict=True) if found
+    ]
+    if not spoken:
+        return _undecided(len(items))
+    opening = " and ".join(_counted(side, len(found)) for side, found in spoken)
+    quotes = [_quoted(case, found[0]) for _, found in spoken]
     if label == "NOT_ENOUGH_INFO":
         opening += ", too weakly to decide it"
-    shown = parts if label == "CONFLICTING" else parts[:1]
-    return f"{opening[0].upper()}{opening[1:]}; the strongest says {' against '.join(shown)}."
+        quotes = [_quoted(case, min((found[0] for _, found in spoken), key=_strength))]
+    shown = " against ".join(quotes if label == "CONFLICTING" else quotes[:1])
+    return f"{opening[0].upper()}{opening[1:]}; the strongest says {shown}."
 
 
-def _items(count: int) -> str:
-    words = {0: "no evidence item", 1: "one evidence item"}
-    return words.get(count, f"{count} evidence items")
+def _undecided(count: int) -> str:
+    if count == 1:
+        return "The one evidence item found does not decide it."
+    return f"None of the {count} evidence items found decides it."
+
+
+def _counted(side: str, count: int) -> str:
+    verb = "support" if side == "SUPPORTS" else "contradict"
+    return f"one evidence item {verb}s it" if count == 1 else f"{count} evidence items {verb} it"
 
 
 def _quoted(case: _Case, reading: Reading) -> str:

@@ -280,6 +280,15 @@ def test_verify_with_undecided_passages_says_so() -> None:
     assert opinion.rationale == "None of the 2 evidence items found decides it."
 
 
+def test_verify_with_one_weak_voice_names_only_that_side() -> None:
+    """Nobody supports it, so nothing is said of support; the quotation is that of the one voice."""
+    items = [passage("a", "The height was denied."), passage("b", "Paris has many visitors.")]
+    (opinion,) = verify((TOWER, items))
+    assert opinion.label == "NOT_ENOUGH_INFO"
+    assert opinion.rationale.startswith("One evidence item contradicts it, too weakly to decide it")
+    assert "The height was denied" in opinion.rationale
+
+
 def test_verify_reads_a_passage_behind_its_title() -> None:
     """The title reaches the stance model, the quotation stays the passage's own words."""
     item = replace(passage("a", "It is 330 metres tall."), title="Height confirmed")
