@@ -138,9 +138,8 @@ def stop(settings: Settings) -> bool:
     if head is None:
         return False
     alive = processes_of(head.run_id, head.temp_dir)
-    leaders = [process for process in alive if process.pid == head.pid]
-    end(leaders, patience_s=10.0)
-    end(processes_of(head.run_id, head.temp_dir))
+    end(alive)
+    end(processes_of(head.run_id, head.temp_dir))  # what was being started meanwhile
     shutil.rmtree(head.temp_dir, ignore_errors=True)
     _state_file(settings).unlink(missing_ok=True)
     return bool(alive)

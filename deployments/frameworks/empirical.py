@@ -9,6 +9,7 @@ Source: the pipeline of Thorne et al. 2018 (FEVER: retrieve, read, aggregate), w
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -38,6 +39,9 @@ _EXACT_ROWS: dict[Stance, tuple[float, float, float]] = {
     "SUPPORTS": (0.98, 0.01, 0.01),
     "REFUTES": (0.01, 0.98, 0.01),
 }
+#: Stance probabilities of an item that speaks of nothing the claim names.
+_BYSTANDER = (0.02, 0.02, 0.96)
+_WORD = re.compile(r"\w+")
 #: Longest quotation in a rationale, in characters.
 _QUOTE_CHARS = 240
 
@@ -100,10 +104,12 @@ class Empirical:
             for item in items
         ]
         rows = iter(self._stance.judge(pairs)) if pairs else iter(())
-        return [
-            _Case(claim.text, analysis, items, tuple(read_evidence(item, next(rows)) for item in items), {})
-            for claim, analysis, items in zip(batch.claims, batch.analyses, lists, strict=True)
-        ]
+        cases = []
+        for claim, analysis, items in zip(batch.claims, batch.analyses, lists, strict=True):
+            names = [entity.text for entity in analysis.entities]
+            readings = tuple(read_evidence(item, _gated(names, item, next(rows))) for item in items)
+            cases.append(_Case(claim.text, analysis, items, readings, {}))
+        return cases
 
     def _compared(self, cases: Sequence[_Case]) -> list[_Case]:
         """Compare the words of the strongest and of all structured items; exact answers replace readings."""
@@ -134,6 +140,19 @@ class Empirical:
         features = np.stack(rows).reshape(len(rows), len(AGGREGATE_FEATURES))
         answers = iter(self._scorer.predict(AGGREGATOR, features))
         return [[float(value) for value in next(answers)] if case.items else () for case in cases]
+
+
+def _gated(names: Sequence[str], item: Evidence, row: Sequence[float]) -> Sequence[float]:
+    """Return the stance row, or the row of a bystander when the item names nothing that the claim names.
+
+    A number that differs says nothing about a mountain the passage does not speak of. A name counts as
+    said when its longest word is.
+    """
+    if not names:
+        return row
+    said = set(_WORD.findall(passage_text(item).casefold()))
+    tellings = [max(_WORD.findall(name.casefold()), key=len, default="") for name in names]
+    return row if said.intersection(tellings) else _BYSTANDER
 
 
 def _with_exact(reading: Reading, answer: Stance | None) -> Reading:

@@ -59,7 +59,7 @@ class EagerScorer(FakeScorer):
         return np.tile(np.array([0.98, 0.01, 0.01], dtype=np.float32), (len(features), 1))
 
 
-def passage(name: str, text: str, title: str = "") -> Evidence:
+def passage(name: str, text: str, title: str = "Eiffel Tower") -> Evidence:
     scores = RetrievalScores(bm25=3.0, dense=0.6, fused=0.03)
     return Evidence(name, f"doc-{name}", text, Span(0, len(text)), title=title, scores=scores)
 
@@ -291,7 +291,16 @@ def test_verify_with_one_weak_voice_names_only_that_side() -> None:
 
 def test_verify_reads_a_passage_behind_its_title() -> None:
     """The title reaches the stance model, the quotation stays the passage's own words."""
-    item = replace(passage("a", "It is 330 metres tall."), title="Height confirmed")
+    item = replace(passage("a", "It is 330 metres tall."), title="Eiffel height confirmed")
     (opinion,) = verify((TOWER, [item]))
     assert opinion.stances[0].stance == "SUPPORTS"
-    assert "“It is 330 metres tall” (Height confirmed)" in opinion.rationale
+    assert "“It is 330 metres tall” (Eiffel height confirmed)" in opinion.rationale
+
+
+def test_passage_that_names_nothing_of_the_claim_is_a_bystander() -> None:
+    """What is denied of another thing says nothing about this one."""
+    other = passage("p1", "K2 is 8,611 metres high: denied.", title="K2")
+    (opinion,) = verify((TOWER, [other]))
+
+    assert [item.stance for item in opinion.stances] == ["NEUTRAL"]
+    assert opinion.label == "NOT_ENOUGH_INFO"
