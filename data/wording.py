@@ -9,14 +9,14 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Sequence
+from functools import lru_cache
 
 from data.errors import InvalidValueError
 from data.knowledge import Pattern
+from data.pattern_words import AnyOf, needed_words, words_in
 from data.sqlite import storable
 
 _SCHEMA = "CREATE VIRTUAL TABLE texts USING fts5(text, tokenize='unicode61 remove_diacritics 2')"
-#: Patterns asked as one query; FTS5 bounds the depth of an expression at 256.
-GROUP = 20
 _MATCH = "SELECT rowid FROM texts WHERE texts MATCH ? ORDER BY rowid"
 
 
@@ -44,18 +44,17 @@ class Matcher:
     def match(self, texts: Sequence[str], patterns: Sequence[Pattern]) -> list[list[Pattern]]:
         """Return the patterns that occur in each text, in the order of ``patterns``."""
         hits: list[list[Pattern]] = [[] for _ in texts]
-        if not (texts and patterns):
+        said = [words_in(text) for text in texts]
+        possible = [(pattern, _possible(pattern.query, said)) for pattern in patterns]
+        wanted = sorted({number for _, numbers in possible for number in numbers})
+        if not wanted:
             return hits
         connection = self._connection()
         connection.execute("DELETE FROM texts")
-        rows = ((number, storable(text)) for number, text in enumerate(texts))
+        rows = ((number, storable(texts[number])) for number in wanted)
         connection.executemany("INSERT INTO texts(rowid, text) VALUES (?, ?)", rows)
-        for group in _groups(patterns):
-            # Most texts match no pattern at all, so a group is asked as one query first.
-            together = " OR ".join(f"({pattern.query})" for pattern in group)
-            if connection.execute(_MATCH, (together,)).fetchone() is None:
-                continue
-            for pattern in group:
+        for pattern, numbers in possible:
+            if numbers:
                 for (number,) in connection.execute(_MATCH, (pattern.query,)):
                     hits[number].append(pattern)
         return hits
@@ -68,8 +67,17 @@ class Matcher:
         return connection
 
 
-def _groups(patterns: Sequence[Pattern]) -> list[Sequence[Pattern]]:
-    return [patterns[first : first + GROUP] for first in range(0, len(patterns), GROUP)]
+@lru_cache(maxsize=4096)
+def _needed(query: str) -> AnyOf:
+    return needed_words(query)
+
+
+def _possible(query: str, said: Sequence[frozenset[str]]) -> list[int]:
+    """Return the numbers of the texts that the query may match."""
+    needed = _needed(query)
+    if needed is None:
+        return list(range(len(said)))
+    return [number for number, words in enumerate(said) if not needed.isdisjoint(words)]
 
 
 def _scratch() -> sqlite3.Connection:
