@@ -166,6 +166,7 @@ def local_parts(settings: Settings) -> Iterator[Parts]:
         )
     finally:
         keeper.close()
+        index.close()
 
 
 def open_conformal(settings: Settings) -> ConformalLabels:

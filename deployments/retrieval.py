@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -107,17 +107,28 @@ class Retriever:
     def _fetch(
         self, queries: Sequence[Query], ranked: Sequence[dict[str, RetrievalScores]], found: Found
     ) -> Fetched:
-        wanted = [
-            Wanted(
-                query,
-                list(scores),
-                sorted({fact.source for fact in (*facts, *statements) if fact.source}),
-            )
-            for query, scores, facts, statements in zip(
-                queries, ranked, found.facts, found.statements, strict=True
-            )
+        """Fetch the best passages; where copies or removed ones leave too few, all candidates."""
+        sources = [
+            sorted({fact.source for fact in (*facts, *statements) if fact.source})
+            for facts, statements in zip(found.facts, found.statements, strict=True)
         ]
-        return self._reader.fetch(wanted)
+        first = 2 * self._config.passages
+        wanted = [
+            Wanted(query, list(scores)[:first], behind)
+            for query, scores, behind in zip(queries, ranked, sources, strict=True)
+        ]
+        fetched = self._reader.fetch(wanted)
+        short = [
+            len(scores) > first and len({one.text for one in got.values()}) < self._config.passages
+            for scores, got in zip(ranked, fetched.passages, strict=True)
+        ]
+        if not any(short):
+            return fetched
+        again = [
+            replace(item, passage_ids=list(scores)) if few else item
+            for item, scores, few in zip(wanted, ranked, short, strict=True)
+        ]
+        return self._reader.fetch(again)
 
     def _evidence(
         self, scores: dict[str, RetrievalScores], passages: dict[str, Passage], found: Found, index: int

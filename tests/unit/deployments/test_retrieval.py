@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -121,3 +122,27 @@ def test_as_of_is_asked_but_never_the_future() -> None:
     retriever(reader).gather([*questions("a", as_of=3), *questions("b", as_of=99), *questions("c")], 7)
 
     assert [query.as_of for query in reader.asked] == [3, 7, 7]
+
+
+def test_copies_do_not_crowd_out_what_ranks_lower() -> None:
+    """When the best candidates are one text many times over, the rest is fetched too."""
+
+    class Copies(FakeReader):
+        def look_up(
+            self, queries: Sequence[Query], histories: Sequence[HistoryQuery], limits: Limits
+        ) -> Found:
+            found = super().look_up(queries, histories, limits)
+            hits = [Hit(f"copy{n}", 9.0 - n) for n in range(4)] + [Hit("other", 1.0)]
+            return replace(found, lexical=[hits for _ in queries], facts=[[] for _ in queries])
+
+        def fetch(self, wanted: Sequence[Wanted]) -> Fetched:
+            def text(key: str) -> str:
+                return "The same again." if key.startswith("copy") else "Another text."
+
+            return Fetched(
+                [{key: Passage(key, key, text(key), 0, 5) for key in item.passage_ids} for item in wanted], []
+            )
+
+    (evidence,) = retriever(Copies()).gather(questions("one"), 7).evidence
+
+    assert {item.text for item in evidence} == {"The same again.", "Another text."}
