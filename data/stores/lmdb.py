@@ -52,12 +52,19 @@ class LmdbStore:
         # LMDB forbids changing the map's size while a transaction of this process runs.
         self._lock = threading.Lock()
         folder.mkdir(parents=True, exist_ok=True)
-        try:
-            self._env: Any = lmdb.open(
-                str(folder), map_size=min(first_bytes, max_bytes), sync=False, max_readers=1024
-            )
-        except lmdb.Error as exc:
-            raise StoreUnavailableError(f"The store {folder} cannot be opened: {exc}.") from exc
+        self._env: Any = self._open(folder, min(first_bytes, max_bytes))
+
+    def _open(self, folder: Path, size: int) -> Any:
+        while True:
+            try:
+                return self._lmdb.open(str(folder), map_size=size, sync=False, max_readers=1024)
+            except self._lmdb.MapResizedError as exc:
+                # Another process lets the file grow at this very moment: ask for more than it has now.
+                if size >= self._max_bytes:
+                    raise StoreUnavailableError(f"The store {folder} is larger than its limit.") from exc
+                size = min(size * 2, self._max_bytes)
+            except self._lmdb.Error as exc:
+                raise StoreUnavailableError(f"The store {folder} cannot be opened: {exc}.") from exc
 
     def get(self, key: str) -> bytes | None:
         """Return the value, or ``None`` when absent or expired."""
