@@ -85,15 +85,22 @@ async def _measure(settings: Settings, count: int, singles: int) -> dict[str, An
     report["in_process"] = await _in_process(settings, warm, asked, singles)
     report |= await _through_the_service(twin, warm, asked, singles)
     shutil.rmtree(twin.home)
-    rate = report["in_process"]["batched"]["claims_per_s"]
+    report["ratios"] = _ratios(report)
+    return report
+
+
+def _ratios(report: dict[str, Any]) -> dict[str, Any]:
+    """Compare like with like: cold is the first time a claim and its passages are read."""
+    cold = report["in_process"]["batched_cold"]["claims_per_s"]
+    warm = report["in_process"]["batched_warm"]["claims_per_s"]
     single_ms = report["in_process"]["one_at_a_time"]["p50_ms"]
-    report["ratios"] = {
-        "verify_c64_to_in_process": round(report["verify_c64"]["claims_per_s"] / rate, 3),
-        "batch_to_in_process": round(report["batch_verify"]["claims_per_s"] / rate, 3),
+    return {
+        "verify_c64_to_in_process_cold": round(report["verify_c64_cold"]["claims_per_s"] / cold, 3),
+        "verify_c64_to_in_process_warm": round(report["verify_c64_warm"]["claims_per_s"] / warm, 3),
+        "batch_to_in_process_warm": round(report["batch_verify"]["claims_per_s"] / warm, 3),
         "verify_c1_p50_to_in_process": round(report["verify_c1"]["p50_ms"] / single_ms, 2),
         "verify_c1_within_3x_plus_10ms": report["verify_c1"]["p50_ms"] <= 3 * single_ms + 10,
     }
-    return report
 
 
 def _material(count: int) -> tuple[list[Document], list[str]]:
@@ -120,15 +127,18 @@ async def _in_process(settings: Settings, warm: list[str], asked: list[str], sin
             build_retriever(parts, settings),
         )
         await verifier.answer(_questions(verifier, warm, 0.5))
-        started = time.perf_counter()
-        await verifier.answer(_questions(verifier, asked, 0.1))
-        batched_s = time.perf_counter() - started
+        rates = {}
+        for state, alpha in (("cold", 0.1), ("warm", 0.15)):
+            started = time.perf_counter()
+            await verifier.answer(_questions(verifier, asked, alpha))
+            rates[state] = round(len(asked) / (time.perf_counter() - started), 1)
 
         async def one(claim: str) -> None:
             await verifier.answer(_questions(verifier, [claim], 0.2))
 
         return {
-            "batched": {"claims_per_s": round(len(asked) / batched_s, 1)},
+            "batched_cold": {"claims_per_s": rates["cold"]},
+            "batched_warm": {"claims_per_s": rates["warm"]},
             "one_at_a_time": await _timed(asked[:singles], one, concurrency=1),
         }
 
@@ -180,7 +190,8 @@ async def _through_the_service(
             first_s = time.perf_counter() - first_began
             await _timed(warm, lambda claim: ask(claim, 0.5), concurrency=CONCURRENCY)
             report = {
-                "verify_c64": await _timed(asked, lambda c: ask(c, 0.1), concurrency=CONCURRENCY),
+                "verify_c64_cold": await _timed(asked, lambda c: ask(c, 0.1), concurrency=CONCURRENCY),
+                "verify_c64_warm": await _timed(asked, lambda c: ask(c, 0.15), concurrency=CONCURRENCY),
                 "verify_c1": await _timed(asked[:singles], lambda c: ask(c, 0.2), concurrency=1),
                 "batch_verify": {"claims_per_s": round(len(asked) / await batch(0.3), 1)},
                 "start_up": {"ready_s": round(ready_s, 1), "first_verdict_s": round(ready_s + first_s, 1)},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -100,6 +101,7 @@ def test_bad_input_is_a_clear_4xx_and_the_service_goes_on(
 ) -> None:
     """problem+json with a sentence, and the next claim is answered."""
     del name
+    before = tracebacks(kite)
     with kite.client() as client:
         answer = client.post("/verify", content=body, headers={"content-type": kind})
         problem = answer.json()
@@ -111,6 +113,14 @@ def test_bad_input_is_a_clear_4xx_and_the_service_goes_on(
     assert problem["detail"]
     assert problem["request_id"] == answer.headers["x-request-id"]
     assert alive.status_code == 200
+    assert tracebacks(kite) == before
+
+
+def tracebacks(kite: Kite) -> int:
+    """Count the exceptions in the gateway's logs."""
+    logs = [path for path in Path(kite.head.temp_dir).rglob("*gateway*") if path.is_file()]
+    assert logs
+    return sum(path.read_text(encoding="utf-8", errors="replace").count("Traceback") for path in logs)
 
 
 def test_health_metrics_and_docs_answer(kite: Kite) -> None:
