@@ -10,6 +10,7 @@ reason.
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -195,6 +196,7 @@ def _segments(
 
     if not chunks:
         return
+    logging.getLogger("ray.data").setLevel(logging.WARNING)  # importing it sets it to DEBUG
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     context.execution_options.preserve_order = True

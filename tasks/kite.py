@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import logging
 import signal
 import sys
 import threading
@@ -145,6 +146,7 @@ def _deploy(settings: Settings, head: RunningHead) -> None:
     from cluster.actors import ensure_actors
     from deployments.app import deploy
 
+    logging.getLogger("ray.serve").setLevel(logging.WARNING)  # importing Serve sets it to INFO
     actors = ensure_actors(settings)
     links = {
         "api": head.http_url,

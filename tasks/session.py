@@ -51,8 +51,6 @@ def connect(settings: Settings) -> Iterator[RunningHead | None]:
         os.environ.update(client_environment(settings))
     import ray
 
-    for chatty in ("ray.serve", "ray.data"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
     if ray.is_initialized():
         yield head
         return
