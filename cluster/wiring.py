@@ -20,8 +20,7 @@ from data.codec import ENTRIES
 from data.keeper import Keeper
 from data.ledger import Entry, Ledger
 from data.lookup import LocalReader
-from data.models.artifacts import read_manifest
-from data.models.conformal import ConformalLabels, conformal_from
+from data.models.conformal import load_conformal
 from data.models.embedding import IdentifiedEmbedder
 from data.parts import Parts
 from data.ports import KeyValueStore, Scorer, StanceModel, TextAnalyser
@@ -142,7 +141,7 @@ def remote_parts(settings: Settings) -> Parts:
         scorer=models,
         store=open_store(settings),
         clock=SystemClock(),
-        prediction_set=open_conformal(settings).prediction_set,
+        prediction_set=load_conformal(model_folder(settings) / AGGREGATOR).prediction_set,
     )
 
 
@@ -162,16 +161,11 @@ def local_parts(settings: Settings) -> Iterator[Parts]:
             scorer=models.scorer,
             store=open_store(settings),
             clock=SystemClock(),
-            prediction_set=open_conformal(settings).prediction_set,
+            prediction_set=load_conformal(model_folder(settings) / AGGREGATOR).prediction_set,
         )
     finally:
         keeper.close()
         index.close()
-
-
-def open_conformal(settings: Settings) -> ConformalLabels:
-    """Return the conformal thresholds that came out of training the aggregator."""
-    return conformal_from(read_manifest(model_folder(settings) / AGGREGATOR)["record"]["conformal"])
 
 
 def model_folder(settings: Settings) -> Path:

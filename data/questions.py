@@ -27,3 +27,7 @@ class Question:
     weights: dict[str, float] = field(default_factory=dict)
     alpha: float = DEFAULT_ALPHA
     as_of: int | None = None
+
+    def position(self, newest: int) -> int:
+        """Return the ledger position this question is about, ``newest`` being the present one."""
+        return newest if self.as_of is None else min(self.as_of, newest)

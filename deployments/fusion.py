@@ -49,7 +49,7 @@ def verdict_id(
         list(question.frameworks),
         {name: weights[name] for name in question.frameworks},
         question.alpha,
-        batch.knowledge_seq if question.as_of is None else min(question.as_of, batch.knowledge_seq),
+        question.position(batch.knowledge_seq),
         batch.model_bundle,
         list(degraded),
     ]
@@ -84,13 +84,22 @@ def pool(opinions: Mapping[str, Opinion], weights: Mapping[str, float]) -> Proba
     return first, second, third, fourth
 
 
-def reward(opinions: Mapping[str, Opinion], weights: Mapping[str, float]) -> float:
+def reward(
+    opinions: Mapping[str, Opinion],
+    weights: Mapping[str, float],
+    *,
+    score_weight: float = 1.0,
+    confidence_bonus: float = CONFIDENCE_BONUS,
+    spread_penalty: float = SPREAD_PENALTY,
+) -> float:
     """Return Σ wᵢ·scoreᵢ·confidenceᵢ + 0.1·mean(confidence) − 0.2·std(score) (DESIGN §6)."""
     if not opinions:
         return 0.0
     total = sum(weights[name] * opinion.score * opinion.confidence for name, opinion in opinions.items())
     mean_confidence = sum(opinion.confidence for opinion in opinions.values()) / len(opinions)
-    return round(total + CONFIDENCE_BONUS * mean_confidence - SPREAD_PENALTY * spread(opinions), 6)
+    return round(
+        score_weight * total + confidence_bonus * mean_confidence - spread_penalty * spread(opinions), 6
+    )
 
 
 def spread(opinions: Mapping[str, Opinion]) -> float:
@@ -132,9 +141,7 @@ def fuse(
         opinions={name: opinions[name] for name in question.frameworks},
         evidence=_by_say(batch.evidence[index], stances),
         stances=stances,
-        knowledge_seq=batch.knowledge_seq
-        if question.as_of is None
-        else min(question.as_of, batch.knowledge_seq),
+        knowledge_seq=question.position(batch.knowledge_seq),
         model_bundle=batch.model_bundle,
         disagreement=round(spread(opinions), 6),
         degraded=bool(degraded),

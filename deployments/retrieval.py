@@ -67,10 +67,7 @@ class Retriever:
     def gather(self, questions: Sequence[Question], position: int) -> ClaimBatch:
         """Return the batch of these questions' claims with evidence as of each ``as_of`` or ``position``."""
         config = self._config
-        queries = [
-            Query(q.claim.tenant, q.claim.text, position if q.as_of is None else min(q.as_of, position))
-            for q in questions
-        ]
+        queries = [Query(q.claim.tenant, q.claim.text, q.position(position)) for q in questions]
         asked = [
             HistoryQuery(query.tenant, fingerprint(q.claim), query.as_of)
             for query, q in zip(queries, questions, strict=True)

@@ -71,8 +71,7 @@ class VerdictCache:
             await asyncio.to_thread(self._write, fresh)
 
     def _key(self, question: Question, position: int) -> str:
-        at = position if question.as_of is None else min(question.as_of, position)
-        raw = _ENCODER.encode((question, at, self._bundle))
+        raw = _ENCODER.encode((question, question.position(position), self._bundle))
         return f"verdict/{question.claim.tenant}/{hashlib.sha256(raw).hexdigest()}"
 
     def _keep(self, key: str, verdict: Verdict) -> None:

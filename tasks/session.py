@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from cluster.head import RunningHead, authentication, running
+from cluster.head import RunningHead, client_environment, running
 from cluster.names import NAMESPACE
 from configs.load import ENVIRONMENTS, load_settings
 from configs.schema import Settings
@@ -64,14 +64,3 @@ def connect(settings: Settings) -> Iterator[RunningHead | None]:
         yield head
     finally:
         ray.shutdown()
-
-
-def client_environment(settings: Settings) -> dict[str, str]:
-    """Return the variables a driver needs to behave as the cluster's own processes do."""
-    return {
-        **authentication(settings),
-        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
-        "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
-        "RAY_SERVE_ENABLE_HA_PROXY": "1" if settings.http.haproxy else "0",
-        "RAY_USAGE_STATS_ENABLED": "0",
-    }

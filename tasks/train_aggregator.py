@@ -21,7 +21,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from configs.errors import ConfigError as SettingsError
+from cluster.wiring import embedder_folder
+from configs.load import load_settings
 from data.errors import ConfigError, KiteError
 from data.evidence import Evidence, RetrievalScores
 from data.models.aggregation import (
@@ -46,7 +47,7 @@ from data.verdicts import VERDICT_LABELS
 from tasks.labelled import LabelledClaim, PoolPassage, file_record, read_claims, share_of
 from tasks.measures import figures
 from tasks.pooled_evidence import PooledEvidence
-from tasks.train_stance import FM2_TRAIN_SHARE, TRAIN_SHARES, home_embedder
+from tasks.train_stance import FM2_TRAIN_SHARE, TRAIN_SHARES
 
 #: Classes of the booster; CONFLICTING is derived (``data.models.aggregation.conclude``).
 CLASSES = VERDICT_LABELS[:3]
@@ -129,12 +130,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if options.datasets is None:
             raise ConfigError("No labelled data: set KITE_DATASETS or give --datasets.")
-        embedder = CachedEmbedder(OnnxEmbedder(options.embedder or home_embedder(), threads=2), None, 200_000)
+        folder = options.embedder or embedder_folder(load_settings())
+        embedder = CachedEmbedder(OnnxEmbedder(folder, threads=2), None, 200_000)
         stance = FeatureStance(SpacyAnalyser(), embedder, options.stance, remember=50_000)
         report = train(
             Path(options.datasets), options.out, stance=stance, embedder=embedder, with_test=options.with_test
         )
-    except (KiteError, SettingsError) as exc:
+    except KiteError as exc:
         sys.stderr.write(f"{exc}\n")
         return 2
     sys.stdout.write(json.dumps(report, indent=1, sort_keys=True) + "\n")

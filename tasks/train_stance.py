@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from configs.errors import ConfigError as SettingsError
+from cluster.wiring import embedder_folder
 from configs.load import load_settings
 from data.errors import ConfigError, KiteError
 from data.evidence import STANCES
@@ -118,20 +118,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if options.datasets is None:
             raise ConfigError("No labelled data: set KITE_DATASETS or give --datasets.")
-        embedder = CachedEmbedder(OnnxEmbedder(options.embedder or home_embedder(), threads=2), None, 200_000)
+        folder = options.embedder or embedder_folder(load_settings())
+        embedder = CachedEmbedder(OnnxEmbedder(folder, threads=2), None, 200_000)
         report = train(
             Path(options.datasets), options.out, SpacyAnalyser(), embedder, with_test=options.with_test
         )
-    except (KiteError, SettingsError) as exc:
+    except KiteError as exc:
         sys.stderr.write(f"{exc}\n")
         return 2
     sys.stdout.write(json.dumps(report, indent=1, sort_keys=True) + "\n")
     return 0
-
-
-def home_embedder() -> Path:
-    """Return the folder in which ``tasks.build_embedder`` leaves the embedder when nobody names another."""
-    return Path(load_settings().home).expanduser() / "models" / "embedder"
 
 
 def train(

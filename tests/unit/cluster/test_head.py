@@ -25,7 +25,7 @@ def test_haproxy_wrapper_closes_ports_and_drops_what_callers_may_not_say(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Both extra ports go to loopback, and the frontend drops the timeout header and bad request ids."""
-    monkeypatch.setattr(head, "_haproxy_binary", lambda: "/bin/echo")
+    monkeypatch.setattr(head, "_haproxy_binary", lambda _: "/bin/echo")
     settings = load_settings(environ={}, overrides=[f"home={tmp_path / 'home'}"])
     environment = head.ray_environment(settings, tmp_path)
     file = tmp_path / "haproxy.cfg"
