@@ -7,7 +7,7 @@ KITE   := $(BIN)/python -m tasks.kite
 LOCK_OPTIONS := --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
                 --no-emit-package nvidia-nccl-cu12 --no-emit-package nvidia-nccl-cu13
 
-.PHONY: help run up down status test check fmt lint types arch unit contract cluster bench docs lock clean
+.PHONY: help run up down status test check fmt lint types arch unit contract cluster bench behaviour fuzz docs lock clean
 
 help:  ## show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -63,6 +63,12 @@ cluster: $(VENV)/dev-installed  ## the tests that need a Ray cluster
 
 bench: $(VENV)/dev-installed  ## measure; prints one JSON document
 	@$(BIN)/python -m tests.benchmarks.serving $(ARGS)
+
+behaviour: $(VENV)/dev-installed  ## change 1,000 real claims and see that verdicts follow (KITE_DATASETS)
+	@$(BIN)/python -m tasks.behaviour $(ARGS)
+
+fuzz: $(VENV)/dev-installed  ## send 100,000 odd texts through every stage
+	@$(BIN)/python -m tasks.behaviour --fuzz 100000 $(ARGS)
 
 lock:  ## pin the newest versions that pyproject.toml allows (needs uv)
 	@uv pip compile pyproject.toml $(LOCK_OPTIONS) -o requirements.lock

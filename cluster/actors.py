@@ -18,7 +18,18 @@ from numpy.typing import NDArray
 from cluster.names import KEEPER, MODELS, NAMESPACE, PASSAGE_INDEX
 from configs.schema import Settings
 from data.claims import TenantId
-from data.codec import ANALYSES, CHANGES, ENTRIES, FETCHED, FOUND, LOOK_UP, WANTED
+from data.codec import (
+    ANALYSES,
+    CHANGES,
+    ENTRIES,
+    FETCHED,
+    FOUND,
+    LOOK_UP,
+    MARK_QUERIES,
+    MARKS,
+    SAMPLES,
+    WANTED,
+)
 
 #: Calls an actor serves at once; numpy, SQLite, FAISS and onnxruntime release the GIL while they work.
 CONCURRENT_CALLS = 16
@@ -59,6 +70,23 @@ class KeeperActor:
         """Write changes and return (first_seq, last_seq, replayed)."""
         receipt = self._reader.append(CHANGES.decode(blob), idempotency_key=key)
         return receipt.first_seq, receipt.last_seq, receipt.replayed
+
+    def verdict(self, tenant: TenantId, verdict_id: str) -> bytes | None:
+        """Return the stored verdict document, or ``None``."""
+        return self._reader.verdict(tenant, verdict_id)
+
+    def calibration_marks(self, blob: bytes) -> bytes:
+        """Answer ``KnowledgeReader.calibration_marks``."""
+        return MARKS.encode(self._reader.calibration_marks(MARK_QUERIES.decode(blob)))
+
+    def feedback_samples(self, blob: bytes) -> bytes:
+        """Answer ``KnowledgeReader.feedback_samples`` for the one query given."""
+        (query,) = MARK_QUERIES.decode(blob)
+        return SAMPLES.encode(self._reader.feedback_samples(query))
+
+    def last_feedback(self, tenant: TenantId, verdict_id: str) -> tuple[str, str] | None:
+        """Return label and note of the last feedback on a verdict, or ``None``."""
+        return self._reader.last_feedback(tenant, verdict_id)
 
     def stats(self) -> dict[str, Any]:
         """Return sizes and positions of the ledger and its views."""

@@ -18,13 +18,25 @@ from numpy.typing import NDArray
 from cluster.names import KEEPER, MODELS, NAMESPACE, PASSAGE_INDEX
 from data.analysis import Analysis
 from data.claims import TenantId
-from data.codec import ANALYSES, CHANGES, FETCHED, FOUND, LOOK_UP, WANTED, LookUp
+from data.codec import (
+    ANALYSES,
+    CHANGES,
+    FETCHED,
+    FOUND,
+    LOOK_UP,
+    MARK_QUERIES,
+    MARKS,
+    SAMPLES,
+    WANTED,
+    LookUp,
+)
 from data.errors import (
     IndexUnavailableError,
     ModelUnavailableError,
     StoreUnavailableError,
     UnavailableError,
 )
+from data.feedback import CalibrationMark, CalibrationQuery, FeedbackSample
 from data.knowledge import Change
 from data.lookup import Fetched, Found, Limits, Wanted
 from data.ports import HistoryQuery, Hit, Query, WriteReceipt
@@ -104,6 +116,24 @@ class RemoteReader:
         key = idempotency_key or uuid.uuid4().hex
         first, last, replayed = self._link.call("append", CHANGES.encode(list(changes)), key)
         return WriteReceipt(first, last, replayed)
+
+    def verdict(self, tenant: TenantId, verdict_id: str) -> bytes | None:
+        """Return the stored verdict document (JSON), or ``None``."""
+        found: bytes | None = self._link.call("verdict", tenant, verdict_id)
+        return found
+
+    def calibration_marks(self, queries: Sequence[CalibrationQuery]) -> list[CalibrationMark]:
+        """Return, a query, the position whose feedback makes the tenant's calibration."""
+        return MARKS.decode(self._link.call("calibration_marks", MARK_QUERIES.encode(list(queries))))
+
+    def feedback_samples(self, query: CalibrationQuery) -> list[FeedbackSample]:
+        """Return the last word on each claim up to the position asked, in ledger order."""
+        return SAMPLES.decode(self._link.call("feedback_samples", MARK_QUERIES.encode([query])))
+
+    def last_feedback(self, tenant: TenantId, verdict_id: str) -> tuple[str, str] | None:
+        """Return label and note of the last feedback on a verdict, or ``None``."""
+        found: tuple[str, str] | None = self._link.call("last_feedback", tenant, verdict_id)
+        return found
 
     def stats(self) -> dict[str, Any]:
         """Return sizes and positions of the ledger and its views."""

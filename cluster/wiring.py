@@ -22,6 +22,7 @@ from data.ledger import Entry, Ledger
 from data.lookup import LocalReader
 from data.models.conformal import load_conformal
 from data.models.embedding import IdentifiedEmbedder
+from data.models.reliability import load_reliability
 from data.parts import Parts
 from data.ports import KeyValueStore, Scorer, StanceModel, TextAnalyser
 from data.views.vectors import PassageVectors
@@ -68,7 +69,7 @@ def open_models(settings: Settings) -> Models:
     """
     from data.models.boosters import BoosterScorer
     from data.models.embedding import CachedEmbedder, OnnxEmbedder
-    from data.models.stance import FeatureStance
+    from data.models.stance import TrainedStance
     from data.text.analyser import SpacyAnalyser
 
     pipeline = settings.models.spacy_pipeline
@@ -76,7 +77,7 @@ def open_models(settings: Settings) -> Models:
     onnx = OnnxEmbedder(embedder_folder(settings), threads=settings.models.threads)
     embedder = CachedEmbedder(onnx, open_store(settings), REMEMBERED_VECTORS)
     trained = model_folder(settings)
-    stance = FeatureStance(analyser, embedder, trained / STANCE)
+    stance = TrainedStance(analyser, trained / STANCE)
     scorer = BoosterScorer(
         [trained / AGGREGATOR, trained / CHECKWORTHINESS],
         onnx.identity,
@@ -132,6 +133,7 @@ class RemoteSink:
 def remote_parts(settings: Settings) -> Parts:
     """Return the parts as links to the shared actors of this cluster."""
     models = RemoteModels()
+    conformal = load_conformal(model_folder(settings) / AGGREGATOR)
     return Parts(
         reader=RemoteReader(),
         vectors=RemoteVectors(),
@@ -141,7 +143,9 @@ def remote_parts(settings: Settings) -> Parts:
         scorer=models,
         store=open_store(settings),
         clock=SystemClock(),
-        prediction_set=load_conformal(model_folder(settings) / AGGREGATOR).prediction_set,
+        prediction_set=conformal.prediction_set,
+        conformal=conformal,
+        reliability=load_reliability(model_folder(settings) / AGGREGATOR),
     )
 
 
@@ -149,6 +153,7 @@ def remote_parts(settings: Settings) -> Parts:
 def local_parts(settings: Settings) -> Iterator[Parts]:
     """Open everything in this process, for as long as the block lasts; no cluster is needed."""
     models = open_models(settings)
+    conformal = load_conformal(model_folder(settings) / AGGREGATOR)
     index = open_passage_vectors(settings, models.embedder)
     keeper = Keeper(home_of(settings), SystemClock(), index)
     try:
@@ -161,7 +166,9 @@ def local_parts(settings: Settings) -> Iterator[Parts]:
             scorer=models.scorer,
             store=open_store(settings),
             clock=SystemClock(),
-            prediction_set=load_conformal(model_folder(settings) / AGGREGATOR).prediction_set,
+            prediction_set=conformal.prediction_set,
+            conformal=conformal,
+            reliability=load_reliability(model_folder(settings) / AGGREGATOR),
         )
     finally:
         keeper.close()

@@ -7,6 +7,7 @@ character offsets into the analysed text, so ``text[span.start:span.end]`` is al
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,3 +105,39 @@ class Finding:
     claim_span: Span | None = None
     evidence_id: str | None = None
     evidence_span: Span | None = None
+
+
+#: What is compared word by word.
+FindingKind = Literal[
+    "quantity", "percentage", "ordinal", "date", "quantifier", "negation", "antonym", "entity", "role"
+]
+FINDING_KINDS: tuple[FindingKind, ...] = (
+    "quantity",
+    "percentage",
+    "ordinal",
+    "date",
+    "quantifier",
+    "negation",
+    "antonym",
+    "entity",
+    "role",
+)
+#: How the passage's words stand to the claim's: the same; true of what the passage says though said more
+#: widely; impossible beside it; or about the same thing without settling it.
+FindingOutcome = Literal["agrees", "entails", "conflicts", "not_comparable"]
+
+
+@dataclass(frozen=True, slots=True)
+class PairFinding:
+    """One exact comparison between words of a claim and words of a passage.
+
+    Both spans always slice to the words compared. ``detail`` says it in one line ("claim: 330 m; passage:
+    300 m - 10 % apart"). ``strength`` in (0, 1] is how sure it is that both speak of the same thing.
+    """
+
+    kind: FindingKind
+    outcome: FindingOutcome
+    claim_span: Span
+    passage_span: Span
+    detail: str
+    strength: float

@@ -16,6 +16,7 @@ import msgspec
 from data.claims import DEFAULT_TENANT, TenantId
 from data.documents import passages_of, split
 from data.errors import CorruptDataError, InvalidValueError
+from data.feedback import CalibrationMode
 from data.knowledge import Change, Document, Fact, Passage, Pattern, Source
 from data.rdf import canonical_quads, check_lines
 from data.wording import check_pattern
@@ -152,6 +153,13 @@ def put_feedback(feedback: Feedback, tenant: TenantId = DEFAULT_TENANT, *, actor
     return _change("feedback.put", feedback.verdict_id, feedback, tenant, actor)
 
 
+def put_calibration(
+    mode: CalibrationMode, tenant: TenantId = DEFAULT_TENANT, *, actor: str = "system"
+) -> Change:
+    """Store which calibration a tenant's answers go through; the latest word counts."""
+    return _change("calibration.put", "calibration", mode, tenant, actor)
+
+
 def load_segment(ref: SegmentRef, tenant: TenantId = DEFAULT_TENANT, *, actor: str = "system") -> Change:
     """Take in a bulk load written by ``data.segments``."""
     return _change("segment.load", ref.uri, ref, tenant, actor)
@@ -221,6 +229,11 @@ def read_feedback(payload: bytes) -> Feedback:
     return _read(payload, Feedback)
 
 
+def read_calibration(payload: bytes) -> CalibrationMode:
+    """Return the decision of a ``calibration.put`` payload."""
+    return _read(payload, CalibrationMode)
+
+
 def read_segment_ref(payload: bytes) -> SegmentRef:
     """Return where the bulk load of a ``segment.load`` payload lies."""
     return _read(payload, SegmentRef)
@@ -251,6 +264,7 @@ READERS = {
     "segment.load": read_segment_ref,
     "verdict.put": read_verdict,
     "feedback.put": read_feedback,
+    "calibration.put": read_calibration,
 }
 
 

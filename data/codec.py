@@ -15,6 +15,7 @@ import msgspec
 from data.analysis import Analysis
 from data.claims import Rejected
 from data.evidence import ClaimBatch
+from data.feedback import CalibrationMark, CalibrationQuery, FeedbackSample
 from data.knowledge import Change
 from data.ledger import Entry
 from data.lookup import Fetched, Found, Limits, Wanted
@@ -63,6 +64,9 @@ WANTED: Codec[list[Wanted]] = Codec(list[Wanted])
 FETCHED: Codec[Fetched] = Codec(Fetched)
 CHANGES: Codec[list[Change]] = Codec(list[Change])
 ENTRIES: Codec[list[Entry]] = Codec(list[Entry])
+MARK_QUERIES: Codec[list[CalibrationQuery]] = Codec(list[CalibrationQuery])
+MARKS: Codec[list[CalibrationMark]] = Codec(list[CalibrationMark])
+SAMPLES: Codec[list[FeedbackSample]] = Codec(list[FeedbackSample])
 _OUTCOMES: Codec[list[_OutcomeOnWire]] = Codec(list[_OutcomeOnWire])
 
 

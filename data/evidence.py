@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from data.analysis import Analysis, Span
+from data.analysis import Analysis, PairFinding, Span
 from data.claims import Claim
 from data.knowledge import PastVerdict, PatternHit, Source
 
@@ -62,11 +62,15 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class StanceJudgement:
-    """What one evidence item says of the claim; ``probabilities`` in the order of :data:`STANCES`."""
+    """What one evidence item says of the claim; ``probabilities`` in the order of :data:`STANCES`.
+
+    ``findings`` are exact comparisons of its words with the claim's; passage spans are into the item's text.
+    """
 
     evidence_id: str
     stance: Stance
     probabilities: tuple[float, float, float]
+    findings: tuple[PairFinding, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

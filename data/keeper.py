@@ -24,7 +24,7 @@ from data.views.library import Library, ViewState
 
 #: Entries read from the ledger at a time while a view catches up.
 PAGE = 2_000
-_NOT_KNOWLEDGE = frozenset({"verdict.put", "feedback.put"})
+_NOT_KNOWLEDGE = frozenset({"verdict.put", "feedback.put", "calibration.put"})
 
 
 class VectorSink(Protocol):

@@ -28,8 +28,9 @@ CREATE TABLE IF NOT EXISTS entries(
     key TEXT NOT NULL, payload BLOB NOT NULL, sha256 BLOB NOT NULL) STRICT;
 CREATE INDEX IF NOT EXISTS entries_key ON entries(tenant, kind, key, seq);
 CREATE INDEX IF NOT EXISTS entries_ts ON entries(ts);
-CREATE INDEX IF NOT EXISTS entries_knowledge ON entries(seq)
-    WHERE kind NOT IN ('verdict.put', 'feedback.put');
+DROP INDEX IF EXISTS entries_knowledge;
+CREATE INDEX IF NOT EXISTS entries_known ON entries(seq)
+    WHERE kind NOT IN ('verdict.put', 'feedback.put', 'calibration.put');
 CREATE TABLE IF NOT EXISTS idempotency(
     tenant TEXT NOT NULL, key TEXT NOT NULL, first_seq INTEGER NOT NULL, last_seq INTEGER NOT NULL,
     request BLOB NOT NULL, PRIMARY KEY (tenant, key)) STRICT, WITHOUT ROWID;
@@ -41,9 +42,10 @@ _LATEST = """
 SELECT seq, ts, tenant, actor, kind, key, payload, sha256 FROM entries
 WHERE tenant = ? AND kind = ? AND key = ? ORDER BY seq DESC LIMIT 1
 """
-#: Verdicts and feedback are not knowledge: the same words stand in the partial index.
+#: Verdicts, feedback and calibration are not knowledge: the same words stand in the partial index.
 _KNOWLEDGE_SEQ = """
-SELECT max(seq) FROM entries WHERE kind NOT IN ('verdict.put', 'feedback.put') AND seq <= ?
+SELECT max(seq) FROM entries
+WHERE kind NOT IN ('verdict.put', 'feedback.put', 'calibration.put') AND seq <= ?
 """
 
 
@@ -116,7 +118,7 @@ class Ledger:
         return self._number("SELECT max(seq) FROM entries")
 
     def knowledge_seq(self) -> int:
-        """Return the last position whose change is knowledge (neither verdict nor feedback), 0 when none."""
+        """Return the last position whose change is knowledge (no verdict, no feedback), 0 when none."""
         return self._number(_KNOWLEDGE_SEQ, 2**62)
 
     def seq_at(self, moment: str) -> int:

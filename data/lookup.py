@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from data.claims import TenantId
+from data.feedback import CalibrationMark, CalibrationQuery, FeedbackSample
 from data.knowledge import Change, Fact, Passage, PastVerdict, PatternHit, Source
 from data.ports import HistoryQuery, Hit, Knowledge, Query, WriteReceipt
 
@@ -76,6 +77,22 @@ class KnowledgeReader(Protocol):
         """Write changes; durable and visible on return."""
         ...
 
+    def verdict(self, tenant: TenantId, verdict_id: str) -> bytes | None:
+        """Return the stored verdict document (JSON), or ``None``."""
+        ...
+
+    def calibration_marks(self, queries: Sequence[CalibrationQuery]) -> list[CalibrationMark]:
+        """Return, a query, the position whose feedback makes the tenant's calibration."""
+        ...
+
+    def feedback_samples(self, query: CalibrationQuery) -> list[FeedbackSample]:
+        """Return the last word on each claim up to the position asked, in ledger order."""
+        ...
+
+    def last_feedback(self, tenant: TenantId, verdict_id: str) -> tuple[str, str] | None:
+        """Return label and note of the last feedback on a verdict, or ``None``."""
+        ...
+
 
 class LocalReader:
     """A :class:`KnowledgeReader` over a ``Knowledge`` in this process."""
@@ -117,3 +134,19 @@ class LocalReader:
     def append(self, changes: Sequence[Change], *, idempotency_key: str | None = None) -> WriteReceipt:
         """Write changes; durable and visible on return."""
         return self._knowledge.append(changes, idempotency_key=idempotency_key)
+
+    def verdict(self, tenant: TenantId, verdict_id: str) -> bytes | None:
+        """Return the stored verdict document (JSON), or ``None``."""
+        return self._knowledge.verdict(tenant, verdict_id)
+
+    def calibration_marks(self, queries: Sequence[CalibrationQuery]) -> list[CalibrationMark]:
+        """Return, a query, the position whose feedback makes the tenant's calibration."""
+        return self._knowledge.calibration_marks(queries)
+
+    def feedback_samples(self, query: CalibrationQuery) -> list[FeedbackSample]:
+        """Return the last word on each claim up to the position asked, in ledger order."""
+        return self._knowledge.feedback_samples(query)
+
+    def last_feedback(self, tenant: TenantId, verdict_id: str) -> tuple[str, str] | None:
+        """Return label and note of the last feedback on a verdict, or ``None``."""
+        return self._knowledge.last_feedback(tenant, verdict_id)

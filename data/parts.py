@@ -6,10 +6,12 @@ actors.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from data.lookup import KnowledgeReader
+from data.models.conformal import ConformalLabels
 from data.ports import Clock, Embedder, KeyValueStore, Scorer, StanceModel, TextAnalyser, VectorIndex
 from data.verdicts import Probabilities, VerdictLabel
 
@@ -18,7 +20,9 @@ from data.verdicts import Probabilities, VerdictLabel
 class Parts:
     """Everything that is shared. A framework's ``needs`` are names of these fields.
 
-    ``prediction_set`` gives the labels that cannot be ruled out at a level (``data.models.conformal``).
+    ``prediction_set`` gives the labels that cannot be ruled out at a level (``data.models.conformal``);
+    ``conformal`` is what it is made from, and without it no tenant is recalibrated. ``reliability`` is the
+    aggregator's record of held-out answers (``data.models.reliability``), ``None`` where it has none.
     """
 
     reader: KnowledgeReader
@@ -30,3 +34,5 @@ class Parts:
     store: KeyValueStore
     clock: Clock
     prediction_set: Callable[[Probabilities, float], tuple[VerdictLabel, ...]]
+    conformal: ConformalLabels | None = None
+    reliability: Mapping[str, Any] | None = None

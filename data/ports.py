@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from data.analysis import Analysis
 from data.claims import TenantId
+from data.feedback import CalibrationMark, CalibrationQuery, FeedbackSample
 from data.knowledge import Change, Fact, Passage, PastVerdict, PatternHit, Source
 
 
@@ -175,6 +176,22 @@ class HistoryStore(Protocol):
         ...
 
 
+class FeedbackStore(Protocol):
+    """What people said of verdicts, as calibration reads it."""
+
+    def calibration_marks(self, queries: Sequence[CalibrationQuery]) -> list[CalibrationMark]:
+        """Return, a query, the position whose feedback makes the tenant's calibration."""
+        ...
+
+    def feedback_samples(self, query: CalibrationQuery) -> list[FeedbackSample]:
+        """Return the last word on each claim up to the position asked, in ledger order."""
+        ...
+
+    def last_feedback(self, tenant: TenantId, verdict_id: str) -> tuple[str, str] | None:
+        """Return label and note of the last feedback on a verdict, or ``None``."""
+        ...
+
+
 class KnowledgeLog(Protocol):
     """The ledger, as its writers and readers see it."""
 
@@ -200,7 +217,16 @@ class KnowledgeLog(Protocol):
         ...
 
 
-class Knowledge(LexicalIndex, PassageStore, FactStore, PatternStore, HistoryStore, KnowledgeLog, Protocol):
+class Knowledge(
+    LexicalIndex,
+    PassageStore,
+    FactStore,
+    PatternStore,
+    HistoryStore,
+    FeedbackStore,
+    KnowledgeLog,
+    Protocol,
+):
     """Everything the keeper answers."""
 
 

@@ -19,7 +19,9 @@ class Question:
 
     ``frameworks`` are known names, each once, in the order asked for. ``weights`` has an entry (>= 0) for
     each when the caller gave weights and is empty otherwise (then the learned ones are used). ``as_of`` is
-    a ledger position; ``None`` means now. ``alpha`` in (0, 1) is the level of the prediction set.
+    a ledger position; ``None`` means now. ``alpha`` in (0, 1) is the level of the prediction set. ``risk`` in
+    (0, 1) is the largest share of wrong answers wanted among those given: less sure ones are withheld.
+    ``calibrated_at`` is the ledger position whose feedback counts; ``None`` means ``as_of``, or else now.
     """
 
     claim: Claim
@@ -27,6 +29,8 @@ class Question:
     weights: dict[str, float] = field(default_factory=dict)
     alpha: float = DEFAULT_ALPHA
     as_of: int | None = None
+    risk: float | None = None
+    calibrated_at: int | None = None
 
     def position(self, newest: int) -> int:
         """Return the ledger position this question is about, ``newest`` being the present one."""

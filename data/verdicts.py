@@ -59,13 +59,28 @@ def abstain(reason: str, *findings: Finding) -> Opinion:
 
 
 @dataclass(frozen=True, slots=True)
+class CalibrationUse:
+    """Which of a tenant's own calibrations an answer went through.
+
+    ``id`` is a digest of the calibration, ``seq`` the last ledger position whose feedback made it, ``labels``
+    how many claims that were.
+    """
+
+    id: str
+    seq: int
+    labels: int
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """The fused answer for one claim, with all it rests on.
 
     ``id`` is derived from the question, the knowledge position and the model bundle: asking again gives the
     same id. ``prediction_set`` holds every label that cannot be ruled out at level ``alpha``.
     ``latencies_ms`` is a measurement, not part of the decision, and is left out of ``id`` and of the
-    ledger.
+    ledger. ``calibration`` is ``None`` where the shipped one was used; else ``uncalibrated`` holds the row
+    before it. ``abstain_below`` is the confidence under which the verdict is withheld, ``None`` where no
+    confidence is enough for the ``risk`` asked for.
     """
 
     id: str
@@ -87,3 +102,7 @@ class Verdict:
     disagreement: float = 0.0
     degraded: bool = False
     latencies_ms: dict[str, float] = field(default_factory=dict)
+    calibration: CalibrationUse | None = None
+    uncalibrated: Probabilities | None = None
+    abstain_below: float | None = None
+    risk: float | None = None

@@ -21,15 +21,20 @@ from data.changes import VerdictRecord, put_verdict
 from data.claims import fingerprint
 from data.evidence import ClaimBatch
 from data.knowledge import Change
+from data.models.reliability import ladder_of
+from data.models.selective import RiskLadder
+from data.models.tenant_calibration import TenantCalibration
 from data.parts import Parts
 from data.questions import Question
 from data.verdicts import Outcome, Verdict
+from deployments.calibration import CalibrationDesk, TenantCalibrations
 from deployments.framework import Framework, Spec
 from deployments.frameworks import discover
 from deployments.fusion import FusionConfig
+from deployments.metrics import Meter
 from deployments.retrieval import RetrievalConfig, Retriever
 from deployments.verdict_cache import VerdictCache
-from deployments.verification import AskFramework, Steps, Verifier, VerifierConfig
+from deployments.verification import AskFramework, Calibrate, Steps, Verifier, VerifierConfig
 
 
 def framework_config(spec: Spec, overrides: Mapping[str, Any]) -> Any:
@@ -79,13 +84,18 @@ def build_retriever(parts: Parts, settings: Settings) -> Retriever:
         analyser=parts.analyser,
         embedder=parts.embedder,
         vectors=parts.vectors,
-        model_bundle=bundle_identity(parts.scorer.bundle(), settings),
+        model_bundle=bundle_identity(parts.scorer.bundle(), settings, ladder_of(parts.reliability)),
         config=config,
     )
 
 
 def build_verifier(
-    parts: Parts, settings: Settings, frameworks: Mapping[str, AskFramework], retriever: Retriever
+    parts: Parts,
+    settings: Settings,
+    frameworks: Mapping[str, AskFramework],
+    retriever: Retriever,
+    *,
+    calibrations: TenantCalibrations | None = None,
 ) -> Verifier:
     """Return the verifier that asks these frameworks; blocking ports run in threads."""
 
@@ -100,15 +110,16 @@ def build_verifier(
             await asyncio.to_thread(parts.reader.append, [to_change(verdict) for verdict in verdicts])
 
     serving, verdicts = settings.serving, settings.verdicts
+    calibrate = _calibrate(calibrations) if calibrations else None
     return Verifier(
-        Steps(position, gather, frameworks, record, parts.prediction_set),
+        Steps(position, gather, frameworks, record, parts.prediction_set, calibrate),
         cache=VerdictCache(
             parts.store,
             model_bundle=retriever.model_bundle,
             capacity=verdicts.cache_entries,
             ttl_s=verdicts.cache_ttl_s,
         ),
-        fusion=FusionConfig(settings.framework_weights, verdicts.abstain_below),
+        fusion=FusionConfig(settings.framework_weights, verdicts.abstain_below, ladder_of(parts.reliability)),
         clock=parts.clock,
         config=VerifierConfig(
             max_batch_claims=serving.max_batch_claims,
@@ -118,6 +129,35 @@ def build_verifier(
             breaker_failures=serving.breaker_failures,
             breaker_reset_s=serving.breaker_reset_s,
         ),
+    )
+
+
+def _calibrate(calibrations: TenantCalibrations) -> Calibrate:
+    async def calibrate(questions: Sequence[Question]) -> list[TenantCalibration | None]:
+        return await asyncio.to_thread(calibrations.of, questions)
+
+    return calibrate
+
+
+def build_calibrations(parts: Parts, retriever: Retriever) -> TenantCalibrations | None:
+    """Return the tenants' calibrations over these parts; ``None`` where the parts know no prediction sets."""
+    if parts.conformal is None:
+        return None
+    return TenantCalibrations(parts.reader, parts.conformal, model_bundle=retriever.model_bundle)
+
+
+def build_calibration_desk(
+    parts: Parts, calibrations: TenantCalibrations | None, meter: Meter
+) -> CalibrationDesk | None:
+    """Return what takes feedback and reports on calibration, its counts going to ``meter``."""
+    if calibrations is None:
+        return None
+    return CalibrationDesk(
+        parts.reader,
+        calibrations,
+        reliability=parts.reliability,
+        count_feedback=meter.feedback,
+        tell_alarm=meter.calibration_alarm,
     )
 
 
@@ -155,8 +195,11 @@ def to_change(verdict: Verdict) -> Change:
     return put_verdict(record, verdict.claim.tenant)
 
 
-def bundle_identity(models: str, settings: Settings) -> str:
-    """Return the identity of what decides an answer beside the knowledge: models, settings, software."""
+def bundle_identity(models: str, settings: Settings, ladder: RiskLadder | None = None) -> str:
+    """Return the identity of what decides an answer beside the knowledge: models, settings, software.
+
+    ``ladder`` decides which answers are withheld where a ``risk`` is asked for.
+    """
     parts = [
         VERSION,
         models,
@@ -164,5 +207,6 @@ def bundle_identity(models: str, settings: Settings) -> str:
         settings.verdicts,
         settings.framework_weights,
         settings.frameworks,
+        *([ladder.to_list()] if ladder else []),
     ]
     return hashlib.sha256(msgspec.json.encode(parts, order="sorted")).hexdigest()[:32]

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 import msgspec
 
 from data.evidence import ClaimBatch, Evidence, StanceJudgement
+from data.models.selective import RiskLadder
+from data.models.tenant_calibration import TenantCalibration
 from data.questions import Question
 from data.verdicts import VERDICT_LABELS, Opinion, Probabilities, Verdict, VerdictLabel
 
@@ -31,14 +33,22 @@ PredictionSet = Callable[[Probabilities, float], tuple[VerdictLabel, ...]]
 
 @dataclass(frozen=True, slots=True)
 class FusionConfig:
-    """Default weights by framework, and the confidence below which a verdict is withheld."""
+    """Default weights by framework, and the confidence below which a verdict is withheld.
+
+    ``ladder`` finds that confidence for a wanted risk; ``None`` where the model came without its record.
+    """
 
     weights: Mapping[str, float]
     abstain_below: float = 0.45
+    ladder: RiskLadder | None = None
 
 
 def verdict_id(
-    question: Question, weights: Mapping[str, float], batch: ClaimBatch, degraded: tuple[str, ...]
+    question: Question,
+    weights: Mapping[str, float],
+    batch: ClaimBatch,
+    degraded: tuple[str, ...],
+    calibration: TenantCalibration | None = None,
 ) -> str:
     """Return the identity of an answer: what was asked, of which knowledge, by which models."""
     claim = question.claim
@@ -52,6 +62,8 @@ def verdict_id(
         question.position(batch.knowledge_seq),
         batch.model_bundle,
         list(degraded),
+        *([{"risk": question.risk}] if question.risk is not None else []),
+        *([{"calibration": calibration.id}] if calibration else []),
     ]
     return hashlib.sha256(msgspec.json.encode(parts, order="sorted")).hexdigest()[:32]
 
@@ -118,23 +130,32 @@ def fuse(
     degraded: tuple[str, ...],
     config: FusionConfig,
     prediction_set: PredictionSet,
+    calibration: TenantCalibration | None = None,
 ) -> Verdict:
-    """Return the verdict on claim ``index`` of ``batch``; ``degraded`` names frameworks that were away."""
+    """Return the verdict on claim ``index`` of ``batch``; ``degraded`` names frameworks that were away.
+
+    ``calibration`` is the tenant's own, if it has one: its sets then stand in for ``prediction_set``.
+    """
     weights = weights_for(question, config)
     stances = {item.evidence_id: item for opinion in opinions.values() for item in opinion.stances}
-    probabilities = _grounded(pool(opinions, weights), stances)
-    likely = prediction_set(probabilities, question.alpha)
+    raw = _grounded(pool(opinions, weights), stances)
+    probabilities = _grounded(calibration.apply(raw), stances) if calibration else raw
     label = VERDICT_LABELS[max(range(4), key=lambda i: (probabilities[i], -i))]
+    found = (calibration.prediction_set if calibration else prediction_set)(raw, question.alpha)
+    likely = (
+        tuple(name for name in VERDICT_LABELS if name in found or name == label) if calibration else found
+    )
     confidence = max(probabilities)
+    floor = _floor(question, config, calibration)
     return Verdict(
-        id=verdict_id(question, weights, batch, degraded),
+        id=verdict_id(question, weights, batch, degraded, calibration),
         claim=question.claim,
         label=label,
         probabilities=probabilities,
         confidence=confidence,
         prediction_set=likely,
         alpha=question.alpha,
-        abstained=_abstention(opinions, label, confidence, likely, config),
+        abstained=_abstention(opinions, label, confidence, likely, floor),
         justification=_justify(label, opinions),
         reward=reward(opinions, weights),
         weights=weights,
@@ -145,7 +166,27 @@ def fuse(
         model_bundle=batch.model_bundle,
         disagreement=round(spread(opinions), 6),
         degraded=bool(degraded),
+        calibration=calibration.use if calibration else None,
+        uncalibrated=raw if calibration else None,
+        abstain_below=floor.below,
+        risk=floor.risk,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Floor:
+    """The confidence below which a verdict is withheld; ``None``: none is enough for this risk."""
+
+    below: float | None
+    risk: float | None
+
+
+def _floor(question: Question, config: FusionConfig, calibration: TenantCalibration | None) -> _Floor:
+    if question.risk is None:
+        return _Floor(config.abstain_below, None)
+    ladder = calibration.ladder if calibration else config.ladder
+    below = ladder.threshold(question.risk, at_least=config.abstain_below) if ladder else None
+    return _Floor(below, question.risk)
 
 
 def _by_say(evidence: tuple[Evidence, ...], stances: Mapping[str, StanceJudgement]) -> tuple[Evidence, ...]:
@@ -170,17 +211,32 @@ def _abstention(
     label: VerdictLabel,
     confidence: float,
     likely: tuple[VerdictLabel, ...],
-    config: FusionConfig,
+    floor: _Floor,
 ) -> str | None:
     if all(opinion.probabilities is None for opinion in opinions.values()):
         return "No framework that can decide found anything to stand on."
+    if floor.risk is not None:
+        withheld = _too_risky(confidence, floor.below, floor.risk)
+        if withheld:
+            return withheld
     if label == "NOT_ENOUGH_INFO":
         empirical = opinions.get("empirical")
         return empirical.abstained if empirical else None
-    if confidence < config.abstain_below:
-        return f"The likeliest label has a probability of {confidence:.2f}, below {config.abstain_below:.2f}."
+    if floor.below is not None and confidence < floor.below:
+        return f"The likeliest label has a probability of {confidence:.2f}, below {floor.below:.2f}."
     if {"SUPPORTED", "REFUTED"} <= set(likely):
         return "At the level asked for, neither SUPPORTED nor REFUTED can be ruled out."
+    return None
+
+
+def _too_risky(confidence: float, below: float | None, risk: float) -> str | None:
+    if below is None:
+        return f"No confidence has been shown to keep the share of wrong answers at {risk:.3g} or below."
+    if confidence < below:
+        return (
+            f"To keep the share of wrong answers at {risk:.3g} or below takes a probability of {below:.2f}; "
+            f"the likeliest label has {confidence:.2f}."
+        )
     return None
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from data.claims import Rejected
 from data.evidence import ClaimBatch
@@ -52,11 +52,29 @@ class Meter:
         self._failures = Counter(
             "kite_framework_failures", "Batches that failed.", ["framework"], registry=registry
         )
+        self._feedback = Counter(
+            "kite_feedback", "Feedback on verdicts, by the label given.", ["label"], registry=registry
+        )
+        self._broken = Gauge(
+            "kite_calibration_alarms",
+            "Tenants whose prediction sets miss more than stated, as this replica last saw them.",
+            registry=registry,
+        )
+        self._alarmed: set[str] = set()
 
     def request(self, route: str, method: str, status: int, seconds: float) -> None:
         """Count one finished request."""
         self._requests.labels(route, method, str(status)).inc()
         self._request_s.labels(route).observe(seconds)
+
+    def feedback(self, label: str) -> None:
+        """Count one piece of feedback."""
+        self._feedback.labels(label).inc()
+
+    def calibration_alarm(self, tenant: str, alarm: bool) -> None:  # noqa: FBT001 - a callback's argument
+        """Note whether a tenant's coverage is broken; tenants are counted, not named."""
+        (self._alarmed.add if alarm else self._alarmed.discard)(tenant)
+        self._broken.set(len(self._alarmed))
 
     def counted(self, answer: Answer) -> Answer:
         """Return ``answer`` with its verdicts counted."""

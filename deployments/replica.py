@@ -22,7 +22,15 @@ from data.codec import BATCH, decode_outcomes, encode_outcomes
 from data.errors import KiteError
 from data.evidence import ClaimBatch
 from data.verdicts import Outcome
-from deployments.assembly import build_framework, build_retriever, build_verifier, check_framework_settings
+from deployments.assembly import (
+    build_calibration_desk,
+    build_calibrations,
+    build_framework,
+    build_retriever,
+    build_verifier,
+    check_framework_settings,
+)
+from deployments.extraction import ClaimExtractor
 from deployments.framework import Framework
 from deployments.health import HealthBoard, Probe
 from deployments.metrics import Meter
@@ -93,7 +101,9 @@ class GatewayReplica:
         retriever = build_retriever(parts, settings)
         asks = {name: _ask(handle) for name, handle in handles.items()}
         meter = Meter()
-        verifier = build_verifier(parts, settings, meter.watched(asks), retriever)
+        extractor = ClaimExtractor(parts.analyser, parts.embedder, parts.scorer)
+        calibrations = build_calibrations(parts, retriever)
+        verifier = build_verifier(parts, settings, meter.watched(asks), retriever, calibrations=calibrations)
         board = HealthBoard(_probes(parts, handles), verifier.breakers, parts.clock)
         return Services(
             answer=meter.counted(verifier.answer),
@@ -111,6 +121,8 @@ class GatewayReplica:
                 sessions_per_tenant=settings.sessions.max_per_tenant,
             ),
             links=self._links,
+            calibration=build_calibration_desk(parts, calibrations, meter),
+            extract=lambda text, context: asyncio.to_thread(extractor.extract, text, context),
         )
 
 

@@ -12,6 +12,8 @@ from data.claims import Rejected
 from data.ports import Clock, KeyValueStore
 from data.questions import Question
 from data.verdicts import Verdict
+from deployments.calibration import CalibrationDesk
+from deployments.extraction import Extract
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,3 +71,7 @@ class Services:
     version: str = "0.1.0"
     #: Addresses shown by ``GET /``, by name (docs, dashboard).
     links: dict[str, str] = field(default_factory=dict)
+    #: Feedback and calibration reports; ``None`` where an installation keeps none.
+    calibration: CalibrationDesk | None = None
+    #: Takes a text to its claims; ``None`` where an installation takes claims only.
+    extract: Extract | None = None

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from data.claims import Rejected
 from data.errors import DeadlineError
 from data.evidence import ClaimBatch
+from data.models.tenant_calibration import TenantCalibration
 from data.ports import Clock
 from data.questions import Question
 from data.verdicts import Opinion, Outcome, Verdict, abstain
@@ -26,6 +27,8 @@ from deployments.verdict_cache import VerdictCache
 Gather = Callable[[Sequence[Question], int], Awaitable[ClaimBatch]]
 AskFramework = Callable[[ClaimBatch], Awaitable[Sequence[Outcome]]]
 Record = Callable[[Sequence[Verdict]], Awaitable[None]]
+#: Each question's tenant's own calibration, ``None`` where the shipped one holds.
+Calibrate = Callable[[Sequence[Question]], Awaitable[list[TenantCalibration | None]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,7 @@ class Steps:
     frameworks: Mapping[str, AskFramework]
     record: Record
     prediction_set: PredictionSet
+    calibrate: Calibrate | None = None
 
 
 class Verifier:
@@ -91,20 +95,39 @@ class Verifier:
         return await self._batcher.submit(questions) if questions else []
 
     async def _answer_batch(self, questions: list[Question]) -> list[Verdict | Rejected]:
-        position = await self._steps.position()
+        position, calibrations = await asyncio.gather(self._steps.position(), self._calibrations(questions))
+        # From here on each question names its calibration, so a cached verdict is never older than it.
+        questions = [
+            replace(question, calibrated_at=own.seq if own else 0)
+            for question, own in zip(questions, calibrations, strict=True)
+        ]
         cached = await self._cache.get(questions, position)
-        open_questions = [q for q, known in zip(questions, cached, strict=True) if known is None]
-        if not open_questions:
+        still_open = [place for place, known in enumerate(cached) if known is None]
+        if not still_open:
             return [known for known in cached if known is not None]
-        fresh = iter(await self._verify(open_questions, position))
+        wanted = [questions[place] for place in still_open]
+        fresh = iter(await self._verify(wanted, [calibrations[place] for place in still_open], position))
         return [known if known is not None else next(fresh) for known in cached]
 
-    async def _verify(self, questions: list[Question], position: int) -> list[Verdict | Rejected]:
+    async def _calibrations(self, questions: Sequence[Question]) -> list[TenantCalibration | None]:
+        if self._steps.calibrate is None:
+            return [None] * len(questions)
+        return await self._steps.calibrate(questions)
+
+    async def _verify(
+        self,
+        questions: list[Question],
+        calibrations: Sequence[TenantCalibration | None],
+        position: int,
+    ) -> list[Verdict | Rejected]:
         batch = await self._steps.gather(questions, position)
         asked = sorted({name for question in questions for name in question.frameworks})
         answers = await asyncio.gather(*(self._ask(name, batch, questions) for name in asked))
         by_name = dict(zip(asked, answers, strict=True))
-        results = [self._fuse(question, batch, i, by_name) for i, question in enumerate(questions)]
+        results = [
+            self._fuse(question, batch, i, answers=by_name, calibration=calibrations[i])
+            for i, question in enumerate(questions)
+        ]
         verdicts = [result for result in results if isinstance(result, Verdict)]
         await self._steps.record(verdicts)
         await self._cache.put(questions, results, position)
@@ -135,7 +158,13 @@ class Verifier:
         return outcomes, False
 
     def _fuse(
-        self, question: Question, batch: ClaimBatch, index: int, answers: Mapping[str, _Answers]
+        self,
+        question: Question,
+        batch: ClaimBatch,
+        index: int,
+        *,
+        answers: Mapping[str, _Answers],
+        calibration: TenantCalibration | None,
     ) -> Verdict | Rejected:
         opinions: dict[str, Opinion] = {}
         for name in question.frameworks:
@@ -151,6 +180,7 @@ class Verifier:
             degraded=tuple(name for name in question.frameworks if answers[name].failed),
             config=self._fusion,
             prediction_set=self._steps.prediction_set,
+            calibration=calibration,
         )
         latencies = {name: answers[name].elapsed_ms for name in question.frameworks}
         return replace(verdict, latencies_ms=latencies)

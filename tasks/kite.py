@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -25,7 +26,7 @@ from cluster.wiring import embedder_folder
 from configs.load import to_yaml
 from configs.schema import Settings
 from data.chunks import cut, rows_of
-from data.errors import KiteError, UnavailableError
+from data.errors import InvalidValueError, KiteError, UnavailableError
 from tasks.load_demo import DEMO, load_demo, load_patterns
 from tasks.session import add_settings_arguments, connect, settings_from
 
@@ -102,8 +103,14 @@ def status(settings: Settings, options: argparse.Namespace) -> int:
 
 
 def verify(settings: Settings, options: argparse.Namespace) -> int:
-    """Verify one claim and print the verdict."""
-    _show(_head(settings), options.claim, as_json=options.json)
+    """Verify one claim, or the claims of a text file, and print the verdicts."""
+    if (options.claim is None) == (options.text is None):
+        raise InvalidValueError("verify: give either a claim or --text FILE.")
+    if options.text is None:
+        _show(_head(settings), options.claim, as_json=options.json)
+    else:
+        text = _text_of(options.text)
+        _show_text(_head(settings), text, limit=options.limit, as_json=options.json)
     return 0
 
 
@@ -206,6 +213,25 @@ def _show(head: RunningHead, claim: str, *, as_json: bool = False) -> None:
         console.print(render_verdict(answer))
 
 
+def _text_of(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as exc:
+        raise InvalidValueError(f"verify: {path} cannot be read as UTF-8 text: {exc}.") from exc
+
+
+def _show_text(head: RunningHead, text: str, *, limit: int | None, as_json: bool) -> None:
+    from deployments.client.client import KiteClient
+    from deployments.client.render import render_text
+
+    with KiteClient(head.http_url) as client:
+        answer = client.verify_text(text, limit=limit)
+    if as_json:
+        print(json.dumps(answer, indent=2, ensure_ascii=False))  # noqa: T201 - the answer of a command
+    else:
+        console.print(render_text(answer))
+
+
 def _get(head: RunningHead, path: str) -> Any:
     import httpx
 
@@ -267,7 +293,9 @@ def _parser() -> argparse.ArgumentParser:
         if name in {"run", "up"}:
             sub.add_argument("--no-demo", dest="demo", action="store_false", help="start with no knowledge")
         if name == "verify":
-            sub.add_argument("claim")
+            sub.add_argument("claim", nargs="?")
+            sub.add_argument("--text", type=Path, metavar="FILE", help="verify the claims of a text file")
+            sub.add_argument("--limit", type=int, help="most claims of a text")
             sub.add_argument("--json", action="store_true", help="print the whole answer")
     return parser
 

@@ -1,6 +1,6 @@
 """Evidence as retrieval would find it, for labelled claims: word search and vectors over a pool, fused.
 
-Called by ``tasks.train_aggregator``. Deterministic: hits are ordered by score, ties by id.
+Called by ``tasks.shown_claims``. Deterministic: hits are ordered by score, ties by id.
 """
 
 from __future__ import annotations
@@ -37,6 +37,10 @@ class PooledEvidence:
     def title(self, passage_id: str) -> str:
         """Return the title of a passage of the pool."""
         return self._pool[self._place[passage_id]].title
+
+    def text(self, passage_id: str) -> str:
+        """Return the words of a passage of the pool."""
+        return self._pool[self._place[passage_id]].text
 
     def find(self, claim: str, k: int) -> list[Evidence]:
         """Return the best ``k`` passages by fused rank."""

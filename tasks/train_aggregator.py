@@ -1,8 +1,9 @@
 """Train the aggregator: ``python -m tasks.train_aggregator --datasets DIR [--stance DIR] [--out DIR]``.
 
-Claims that the stance model has not learned from are shown with what retrieval finds for them: with their
-evidence, with it taken away, and (VitaminC) with both versions of it. Divided by page into parts that fit,
-calibrate and make the prediction sets; test splits are looked at only with ``--with-test``.
+Claims of dev splits are shown with what retrieval finds for them (``tasks.shown_claims``) and judged by a
+stance model that has not learned from their pages (``tasks.unseen_stance``). Everything that is chosen or
+calibrated rests on folds of pages that were held out; test splits are looked at only with ``--with-test``.
+Logits of pairs are kept on disk, so that a second run with the same stance model takes a minute or two.
 """
 
 from __future__ import annotations
@@ -13,181 +14,60 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from itertools import pairwise
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cluster.head import home_of
 from cluster.wiring import embedder_folder
 from configs.load import load_settings
 from data.errors import ConfigError, KiteError
-from data.evidence import Evidence, RetrievalScores
 from data.models.aggregation import (
     AGGREGATE_FEATURES,
     Reading,
     claim_features,
     conclude,
-    conflict_share,
-    distinct,
+    findings_weight,
+    gated,
     passage_text,
     read_evidence,
-    weaker_side,
+    strongest,
 )
 from data.models.artifacts import save_artifact
-from data.models.calibration import Calibration, expected_calibration_error, fit_temperature
-from data.models.conformal import ConformalLabels, fit_conformal
+from data.models.calibration import Calibration
+from data.models.conformal import fit_conformal
 from data.models.embedding import CachedEmbedder, OnnxEmbedder
-from data.models.stance import FeatureStance
-from data.ports import Embedder, StanceModel
+from data.models.reliability import reliability_record, write_reliability
+from data.ports import Embedder, TextAnalyser
 from data.text.analyser import SpacyAnalyser
+from data.text.comparison import compare
 from data.verdicts import VERDICT_LABELS
-from tasks.labelled import LabelledClaim, PoolPassage, file_record, read_claims, share_of
-from tasks.measures import figures
-from tasks.pooled_evidence import PooledEvidence
-from tasks.train_stance import FM2_TRAIN_SHARE, TRAIN_SHARES
+from tasks import aggregator_report as report
+from tasks.aggregator_fit import (
+    SHAPES,
+    Rounds,
+    Shape,
+    at_rounds,
+    best_rounds,
+    fit_booster,
+    fit_scale,
+    held_out_margins,
+    scored_rows,
+)
+from tasks.labelled import file_record, share_of
+from tasks.shown_claims import Shown, outside_claims, shown_claims
+from tasks.stance_pairs import FM2_TRAIN_SHARE
+from tasks.unseen_stance import CrossFittedStance, UnseenStance, fold_of
 
-#: Classes of the booster; CONFLICTING is derived (``data.models.aggregation.conclude``).
-CLASSES = VERDICT_LABELS[:3]
-CONFLICTING = 3
-#: VitaminC train pages from the stance model's share up to this one (per cent) are unseen and learned from
-#: here.
-VITAMINC_UNTIL = 65
-#: How often (per cent) a decided claim loses its evidence, by set: few where undecided claims abound.
-REMOVED_SHARE = {"vitaminc": 15, "fever_dev": 15, "fm2": 35, "scifact": 20}
-#: How often (per cent) a VitaminC claim is shown with both versions of its evidence.
-BOTH_VERSIONS_SHARE = 15
-#: How often (per cent) evidence comes without retrieval scores, as evidence given by a caller does.
-UNSCORED_SHARE = 25
-MOST_ITEMS = 8
-#: Parts of the pages (per cent): fitting, then stopping and calibration, and the rest for prediction sets.
-FIT_UNTIL, CALIBRATE_UNTIL = 65, 80
-SEED = 11
-ROUNDS, PATIENCE = 400, 30
-PARAMETERS: dict[str, Any] = {
-    "objective": "multi:softprob",
-    "num_class": len(CLASSES),
-    "tree_method": "hist",
-    "max_depth": 4,
-    "eta": 0.06,
-    "min_child_weight": 10.0,
-    "subsample": 0.8,
-    "colsample_bytree": 0.7,
-    "lambda": 3.0,
-    "nthread": 1,
-    "seed": SEED,
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """A claim with the evidence it is shown with; ``label`` is a column of ``VERDICT_LABELS``."""
-
-    text: str
-    label: int
-    part: int
-    items: tuple[Evidence, ...]
-    source: str
-
-
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """Shown claims after the stance model: readings, feature rows (n, features) and labels (n,)."""
-
-    shown: tuple[Shown, ...]
-    readings: tuple[tuple[Reading, ...], ...]
-    features: NDArray[np.float32]
-    labels: NDArray[np.int64]
-
-    def where(self, wanted: NDArray[np.bool_]) -> Judged:
-        """Return the claims marked True."""
-        places = np.flatnonzero(wanted)
-        return Judged(
-            tuple(self.shown[place] for place in places),
-            tuple(self.readings[place] for place in places),
-            self.features[places],
-            self.labels[places],
-        )
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the task; return its exit code (0 done, 2 bad input)."""
-    parser = argparse.ArgumentParser(
-        prog="python -m tasks.train_aggregator", description="Train the aggregator."
-    )
-    parser.add_argument("--datasets", type=Path, default=os.environ.get("KITE_DATASETS"))
-    parser.add_argument("--stance", type=Path, default=Path("models/stance"))
-    parser.add_argument("--out", type=Path, default=Path("models/aggregator"))
-    parser.add_argument(
-        "--embedder", type=Path, help="folder of the embedder (default: in the setting `home`)"
-    )
-    parser.add_argument(
-        "--with-test", action="store_true", help="also look at the test splits, once, at the end"
-    )
-    options = parser.parse_args(arguments)
-    try:
-        if options.datasets is None:
-            raise ConfigError("No labelled data: set KITE_DATASETS or give --datasets.")
-        folder = options.embedder or embedder_folder(load_settings())
-        embedder = CachedEmbedder(OnnxEmbedder(folder, threads=2), None, 200_000)
-        stance = FeatureStance(SpacyAnalyser(), embedder, options.stance, remember=50_000)
-        report = train(
-            Path(options.datasets), options.out, stance=stance, embedder=embedder, with_test=options.with_test
-        )
-    except KiteError as exc:
-        sys.stderr.write(f"{exc}\n")
-        return 2
-    sys.stdout.write(json.dumps(report, indent=1, sort_keys=True) + "\n")
-    return 0
-
-
-def train(
-    datasets: Path, out: Path, *, stance: FeatureStance, embedder: Embedder, with_test: bool
-) -> dict[str, Any]:
-    """Train, calibrate, fit the prediction sets, measure and save; return the training record."""
-    started = time.perf_counter()
-    everything = judged(stance, list(all_shown(datasets, embedder)))
-    parts = np.array([each.part for each in everything.shown])
-    three = everything.labels != CONFLICTING
-    booster, rounds = fit(everything.where((parts == 0) & three), everything.where((parts == 1) & three))
-    held = everything.where((parts == 1) & three)
-    calibration = fit_temperature(
-        booster.inplace_predict(held.features, validate_features=False), held.labels
-    )
-    last = everything.where(parts == 2)
-    conformal = fit_conformal(concluded(booster, calibration, last), last.labels)
-    record: dict[str, Any] = {
-        "task": "aggregator",
-        "seed": SEED,
-        "parameters": PARAMETERS,
-        "rounds": rounds,
-        "claims": {
-            name: int((everything.labels == index).sum()) for index, name in enumerate(VERDICT_LABELS)
-        },
-        "stance": stance.identity,
-        "data": [file_record(datasets, name) for name in _FILES],
-        "held_out": by_source(booster, calibration, last),
-        "conflict_table": conflict_table(everything.where(parts == 2)),
-        "conformal": conformal.to_dict(),
-    }
-    if with_test:
-        unseen = judged(stance, list(unseen_shown(datasets, embedder)))
-        record["test"] = by_source(booster, calibration, unseen)
-        record["test_coverage"] = coverage(conformal, concluded(booster, calibration, unseen), unseen.labels)
-    record["minutes"] = round((time.perf_counter() - started) / 60, 1)
-    save_artifact(
-        out,
-        booster,
-        feature_names=AGGREGATE_FEATURES,
-        classes=CLASSES,
-        calibration=calibration,
-        record=record,
-    )
-    return record
-
-
+#: Most pairs judged of each split: at 5 ms a pair, 35,000 take three minutes.
+MOST_PAIRS = 35_000
+#: Of how many items, most decisive first, the words are compared; as ``EmpiricalConfig.compared_items``.
+COMPARED_ITEMS = 3
+#: Claims judged at once.
+BLOCK_CLAIMS = 128
 _FILES = (
     "fever_dev/dev.jsonl",
     "fever_dev/nei_nearest_dev.jsonl",
@@ -198,161 +78,217 @@ _FILES = (
     "scifact/retrieval/qrels.tsv",
     "scifact/retrieval/queries.jsonl",
     "vitaminc/dev.jsonl",
-    "vitaminc/train.jsonl",
 )
 
 
-def all_shown(datasets: Path, embedder: Embedder) -> Iterator[Shown]:
-    """Yield the claims to learn from: dev splits, and VitaminC train pages that the stance model left out."""
-    for name in ("vitaminc", "fever_dev", "fm2", "scifact"):
-        yield from shown_of(name, *read_claims(datasets, name, "dev"), embedder=embedder)
-    claims, pool = read_claims(datasets, "vitaminc", "train")
-    unseen = [each for each in pool if TRAIN_SHARES["vitaminc"] <= share_of(each.title) < VITAMINC_UNTIL]
-    known = {each.id for each in unseen}
-    claims = [each for each in claims if set(each.gold or each.beside) <= known]
-    yield from shown_of("vitaminc", claims, unseen, embedder=embedder)
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """Shown claims after the stance model: readings, feature rows (n, features), labels and folds (n,)."""
+
+    shown: tuple[Shown, ...]
+    readings: tuple[tuple[Reading, ...], ...]
+    features: NDArray[np.float32]
+    labels: NDArray[np.int64]
+    folds: NDArray[np.int64]
+
+    def concluded(self, margins: NDArray[np.float64], scale: float) -> NDArray[np.float64]:
+        """Return verdict rows (n, 4) as the framework would give them for these margins."""
+        scored = scored_rows(margins, scale)
+        return np.array([conclude(row, each) for row, each in zip(scored, self.readings, strict=True)])
 
 
-def unseen_shown(datasets: Path, embedder: Embedder) -> Iterator[Shown]:
-    """Yield the claims of the test splits, shown in the same ways."""
-    for name in ("vitaminc", "fever_dev", "fm2", "scifact"):
-        yield from shown_of(name, *read_claims(datasets, name, "test"), embedder=embedder)
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What a run needs besides the labelled sets."""
+
+    analyser: TextAnalyser
+    embedder: Embedder
+    stance: UnseenStance
 
 
-def shown_of(
-    name: str, claims: Sequence[LabelledClaim], pool: Sequence[PoolPassage], *, embedder: Embedder
-) -> Iterator[Shown]:
-    """Yield each claim of one set once, in the way that its hash chooses."""
-    found = PooledEvidence(pool, embedder)
-    versions: dict[str, list[LabelledClaim]] = {}
-    for claim in claims:
-        versions.setdefault(claim.text, []).append(claim)
-    for claim in claims:
-        shown = _show(name, claim, versions[claim.text], found)
-        if shown is not None and shown.items:
-            yield shown
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """The booster, its temperature, and the verdict rows (n, 4) of held-out claims."""
+
+    booster: Any
+    scale: float
+    held_out: NDArray[np.float64]
+    chosen: dict[str, Any]
 
 
-def _show(
-    name: str, claim: LabelledClaim, versions: Sequence[LabelledClaim], found: PooledEvidence
-) -> Shown | None:
-    """Return the claim with its evidence, without it, or with both versions of it."""
-    named = claim.gold or claim.beside
-    title = found.title(named[0]) if named else ""
-    if name == "fm2" and share_of(title) < FM2_TRAIN_SHARE:
-        return None
-    draw = share_of("shown" + claim.id)
-    label, gold = claim.label, named
-    both = tuple(dict.fromkeys(each for version in versions for each in version.gold))
-    if name == "vitaminc" and {0, 1} <= {each.label for each in versions} and draw < BOTH_VERSIONS_SHARE:
-        label, gold = CONFLICTING, both
-    elif claim.gold and draw >= 100 - REMOVED_SHARE[name]:
-        label, gold = 2, ()
-    items = _evidence(name, claim, gold=gold, avoid={*both, *claim.gold}, title=title, found=found)
-    part_key = share_of("part" + (title or claim.text))
-    part = 0 if part_key < FIT_UNTIL else 1 if part_key < CALIBRATE_UNTIL else 2
-    return Shown(claim.text, label, part, items, name)
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the task; return its exit code (0 done, 2 bad input)."""
+    options = _options(arguments)
+    try:
+        if options.datasets is None:
+            raise ConfigError("No labelled data: set KITE_DATASETS or give --datasets.")
+        settings = load_settings()
+        analyser = SpacyAnalyser()
+        embedder = CachedEmbedder(OnnxEmbedder(options.embedder or embedder_folder(settings)), None, 200_000)
+        cache = options.cache or home_of(settings) / "training" / "stance_rows.sqlite"
+        stance = CrossFittedStance(analyser, options.stance, Path(options.datasets), cache=cache)
+        tools = Tools(analyser, embedder, stance)
+        record = train(
+            Path(options.datasets),
+            options.out,
+            tools,
+            with_test=options.with_test,
+            most_pairs=options.most_pairs,
+        )
+    except KiteError as exc:
+        sys.stderr.write(f"{exc}\n")
+        return 2
+    sys.stdout.write(json.dumps(record, indent=1, sort_keys=True) + "\n")
+    return 0
 
 
-def _evidence(
-    name: str,
-    claim: LabelledClaim,
-    *,
-    gold: Sequence[str],
-    avoid: set[str],
-    title: str,
-    found: PooledEvidence,
-) -> tuple[Evidence, ...]:
-    """Return the gold items and what retrieval adds, at most ``MOST_ITEMS``, some without scores.
-
-    Of VitaminC and FEVER other passages of the same page are left out: they are versions of the evidence
-    itself.
-    """
-    same_page = title if name in ("vitaminc", "fever_dev") else ""
-    extra = share_of("extra" + claim.id, MOST_ITEMS + 1)
-    others = [
-        item
-        for item in found.find(claim.text, MOST_ITEMS)
-        if item.id not in avoid and item.id not in gold and not (same_page and item.title == same_page)
-    ]
-    items = [*(found.get(each, claim.text) for each in gold), *others[: max(extra, 0 if gold else 1)]]
-    if share_of("unscored" + claim.id) < UNSCORED_SHARE:
-        items = [replace(item, scores=RetrievalScores()) for item in items]
-    return tuple(items)
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m tasks.train_aggregator", description="Train the aggregator."
+    )
+    parser.add_argument("--datasets", type=Path, default=os.environ.get("KITE_DATASETS"))
+    parser.add_argument("--stance", type=Path, default=Path("models/stance"))
+    parser.add_argument("--out", type=Path, default=Path("models/aggregator"))
+    parser.add_argument(
+        "--embedder", type=Path, help="folder of the embedder (default: in the setting `home`)"
+    )
+    parser.add_argument("--cache", type=Path, help="file of judged pairs (default: in the setting `home`)")
+    parser.add_argument("--most-pairs", type=int, default=MOST_PAIRS, help="pairs judged of each split")
+    parser.add_argument(
+        "--with-test", action="store_true", help="also look at the test splits, once, at the end"
+    )
+    return parser.parse_args(arguments)
 
 
-def judged(stance: StanceModel, shown: Sequence[Shown]) -> Judged:
-    """Return the claims with the stance of their evidence, titles before passages as in serving."""
+def train(
+    datasets: Path, out: Path, tools: Tools, *, with_test: bool, most_pairs: int = MOST_PAIRS
+) -> dict[str, Any]:
+    """Train, calibrate, fit the prediction sets, measure and save; return the training record."""
+    started = time.perf_counter()
+    shown = shown_claims(datasets, "dev", tools.embedder, unseen_share=FM2_TRAIN_SHARE)
+    seen = judged(tools, sampled(list(shown), most_pairs), unseen=True)
+    fitted = fit(seen)
+    conformal = fit_conformal(fitted.held_out, seen.labels)
+    record: dict[str, Any] = {
+        "task": "aggregator",
+        **fitted.chosen,
+        "claims": {name: int((seen.labels == index).sum()) for index, name in enumerate(VERDICT_LABELS)},
+        "pairs": sum(map(len, seen.readings)),
+        "stance": tools.stance.identity,
+        "data": [file_record(datasets, name) for name in _FILES],
+        "held_out": described(fitted.held_out, seen),
+        "held_out_coverage": report.cross_coverage(fitted.held_out, seen.labels, seen.folds),
+        "conformal": conformal.to_dict(),
+    }
+    record["held_out_lines"] = report.lines(record["held_out"]["sets"]["all"], record["held_out_coverage"])
+    outside = judged(tools, sampled(list(outside_claims(datasets)), most_pairs // 4), unseen=False)
+    record["outside"] = described(answered(fitted, outside), outside)
+    if with_test:
+        shown = shown_claims(datasets, "test", tools.embedder)
+        test = judged(tools, sampled(list(shown), most_pairs), unseen=False)
+        rows = answered(fitted, test)
+        record["test"] = described(rows, test)
+        record["test_coverage"] = report.coverage(conformal, rows, test.labels)
+        record["test_lines"] = report.lines(record["test"]["sets"]["all"], record["test_coverage"])
+    record["minutes"] = round((time.perf_counter() - started) / 60, 1)
+    save_artifact(
+        out,
+        fitted.booster,
+        feature_names=AGGREGATE_FEATURES,
+        classes=VERDICT_LABELS,
+        calibration=Calibration("temperature", (fitted.scale,)),
+        record=record,
+    )
+    sources = [each.source for each in seen.shown]
+    write_reliability(out, reliability_record(fitted.held_out, seen.labels, sources))
+    return record
+
+
+def sampled(shown: Sequence[Shown], most_pairs: int) -> list[Shown]:
+    """Return whole pages, chosen by their hash, until the claims have so many pairs; all where they fit."""
+    total = sum(len(each.items) for each in shown)
+    share = min(1.0, most_pairs / max(1, total))
+    return [each for each in shown if share_of("sample" + each.page, 10_000) < share * 10_000]
+
+
+def judged(tools: Tools, shown: Sequence[Shown], *, unseen: bool) -> Judged:
+    """Return the claims read as in serving: titles before passages, bystanders gated, findings compared."""
     readings: list[tuple[Reading, ...]] = []
-    for start in range(0, len(shown), 128):
-        block = shown[start : start + 128]
-        pairs = [(each.text, passage_text(item)) for each in block for item in each.items]
-        rows = iter(stance.judge(pairs))
-        readings += [tuple(read_evidence(item, next(rows)) for item in each.items) for each in block]
+    for start in range(0, len(shown), BLOCK_CLAIMS):
+        readings += _read(tools, shown[start : start + BLOCK_CLAIMS], unseen=unseen)
     features = np.stack([claim_features(each) for each in readings])
-    return Judged(tuple(shown), tuple(readings), features, np.array([each.label for each in shown]))
+    labels = np.array([each.label for each in shown], dtype=np.int64)
+    folds = np.array([fold_of(each.page) for each in shown], dtype=np.int64)
+    return Judged(tuple(shown), tuple(readings), features, labels, folds)
 
 
-def fit(learned: Judged, held: Judged) -> tuple[Any, int]:
-    """Return the booster and its rounds, stopped at the least log loss of the held claims."""
+def _read(tools: Tools, block: Sequence[Shown], *, unseen: bool) -> Iterator[tuple[Reading, ...]]:
+    pairs = [(each.text, passage_text(item)) for each in block for item in each.items]
+    pages = [each.page for each in block for _ in each.items]
+    rows = iter(tools.stance.judge_unseen(pairs, pages) if unseen else tools.stance.judge(pairs))
+    for each, analysis in zip(block, tools.analyser.analyse([each.text for each in block]), strict=True):
+        names = [entity.text for entity in analysis.entities]
+        read = [read_evidence(item, gated(names, item, next(rows))) for item in each.items]
+        wanted = {reading.id for reading in strongest(read, COMPARED_ITEMS)}
+        texts = {item.id: item.text for item in each.items if item.id in wanted}
+        compared = {
+            name: findings_weight(compare(each.text, analysis, text, theirs).findings)
+            for (name, text), theirs in zip(
+                texts.items(), tools.analyser.analyse(list(texts.values())), strict=True
+            )
+        }
+        yield tuple(replace(one, findings=compared.get(one.id, 0.0)) for one in read)
+
+
+def fit(seen: Judged) -> Fitted:
+    """Return the booster of the shape that held-out folds choose, with its temperature."""
+    best: tuple[float, Shape, Rounds, NDArray[np.float64]] | None = None
+    tried = []
+    for shape in SHAPES:
+        margins = held_out_margins(seen.features, seen.labels, seen.folds, shape=shape)
+        rounds, loss = best_rounds(margins, seen.labels)
+        tried.append({**asdict(shape), **asdict(rounds), "log_loss": round(loss, 5)})
+        if best is None or loss < best[0]:
+            best = (loss, shape, rounds, at_rounds(margins, rounds))
+    if best is None:
+        raise ConfigError("There is no shape of trees to choose from.")
+    _, shape, rounds, margins_there = best
+    scale = fit_scale(margins_there, seen.labels)
+    booster = fit_booster(seen.features, seen.labels, shape, rounds)
+    chosen = {
+        "parameters": shape.parameters(),
+        "rounds": asdict(rounds),
+        "temperature": scale,
+        "tried": tried,
+    }
+    return Fitted(booster, scale, seen.concluded(margins_there, scale), chosen)
+
+
+def answered(fitted: Fitted, part: Judged) -> NDArray[np.float64]:
+    """Return the verdict rows (n, 4) of claims that nothing was fitted on."""
     import xgboost
 
-    names = list(AGGREGATE_FEATURES)
-    matrix = xgboost.DMatrix(learned.features, learned.labels, feature_names=names)
-    stop = xgboost.DMatrix(held.features, held.labels, feature_names=names)
-    booster = xgboost.train(
-        PARAMETERS, matrix, ROUNDS, evals=[(stop, "held")], early_stopping_rounds=PATIENCE, verbose_eval=False
-    )
-    rounds = booster.best_iteration + 1
-    return booster[:rounds], rounds
+    matrix = xgboost.DMatrix(part.features, feature_names=list(AGGREGATE_FEATURES))
+    margins = fitted.booster.predict(matrix, output_margin=True).astype(np.float64)
+    return part.concluded(margins, fitted.scale)
 
 
-def concluded(booster: Any, calibration: Calibration, part: Judged) -> NDArray[np.float64]:
-    """Return verdict rows (n, 4) as the framework would give them."""
-    scored = calibration.apply(booster.inplace_predict(part.features, validate_features=False))
-    return np.array([conclude(row, each) for row, each in zip(scored, part.readings, strict=True)])
-
-
-def by_source(booster: Any, calibration: Calibration, part: Judged) -> dict[str, dict[str, float]]:
-    """Return the figures of each set and of all together; CONFLICTING counts as a fourth class."""
-    rows = concluded(booster, calibration, part).astype(np.float32)
-    sources = np.array([each.source for each in part.shown])
-    report = {}
-    for name in (*sorted(set(sources.tolist())), "all"):
-        here = np.ones(len(sources), dtype=bool) if name == "all" else sources == name
-        report[name] = figures(rows[here], part.labels[here])
-        hits = (rows[here].argmax(axis=1) == part.labels[here]).astype(np.int64)
-        report[name]["calibration_error"] = round(expected_calibration_error(rows[here].max(axis=1), hits), 4)
-    return report
-
-
-def coverage(
-    conformal: ConformalLabels, rows: NDArray[np.float64], labels: NDArray[np.int64], alpha: float = 0.1
-) -> dict[str, float]:
-    """Return, by true label, the share of prediction sets that hold it, and the mean size of a set."""
-    sets = [conformal.prediction_set(row, alpha) for row in rows.tolist()]
-    report = {"mean_size": round(sum(map(len, sets)) / len(sets), 3), "alpha": alpha}
-    for index, name in enumerate(VERDICT_LABELS):
-        own = [name in each for each, label in zip(sets, labels, strict=True) if label == index]
-        if own:
-            report[name] = round(sum(own) / len(own), 4)
-    return report
-
-
-def conflict_table(part: Judged) -> list[dict[str, float]]:
-    """Return, by strength of the weaker side, claims, share in conflict, and the formula's share."""
-    items = [distinct(each) for each in part.readings]
-    weaker = np.array([weaker_side(each) for each in items])
-    shares = np.array([conflict_share(each) for each in items])
-    report = []
-    for low, high in pairwise((0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 1.01)):
-        here = (weaker >= low) & (weaker < high)
-        if here.any():
-            observed = float((part.labels[here] == CONFLICTING).mean())
-            formula = float(shares[here].mean())
-            row = {"from": low, "claims": float(here.sum()), "observed": observed, "formula": formula}
-            report.append({key: round(value, 4) for key, value in row.items()})
-    return report
+def described(rows: NDArray[np.float64], part: Judged) -> dict[str, Any]:
+    """Return all figures of one part: by set, of conflicts, and of what is called SUPPORTED wrongly."""
+    sources, ways = [each.source for each in part.shown], [each.way for each in part.shown]
+    conflicts = {
+        name: report.conflict_figures(rows[here], part.labels[here])
+        for name in sorted(set(sources))
+        if bool((part.labels[here := np.array(sources) == name] == report.CONFLICTING).any())
+    }
+    # Disputed claims stand apart: nobody meets as many of them as the sets collect.
+    groups = [f"{one.source}_disputed" if one.way == "disputed" else one.source for one in part.shown]
+    return {
+        "sets": report.by_group(rows, part.labels, groups),
+        "conflicts": {**conflicts, "all": report.conflict_figures(rows, part.labels)},
+        "supported_though_not": report.supported_by_way(rows, part.labels, ways),
+        "confusion": report.confusion(rows, part.labels),
+    }
 
 
 if __name__ == "__main__":

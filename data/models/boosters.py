@@ -61,6 +61,8 @@ class BoosterScorer:
             )
         if not len(rows):
             return np.zeros((0, len(artifact.classes)), dtype=np.float32)
+        if artifact.stage is not None:
+            rows = artifact.stage.extend(rows)
         raw = np.asarray(artifact.booster.inplace_predict(rows, validate_features=False), dtype=np.float32)
         return artifact.calibration.apply(_columns(raw))
 

@@ -13,7 +13,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-CalibrationKind = Literal["none", "temperature", "sigmoid", "isotonic"]
+from data.models.label_maps import LabelMap, MapKind, choose_map
+
+CalibrationKind = Literal["none", "temperature", "sigmoid", "isotonic", "label_map"]
 
 #: Keeps logarithms finite; no probability of ours is known better than this.
 _TINY = 1e-7
@@ -25,7 +27,7 @@ class Calibration:
 
     ``x`` and ``y`` by kind: ``none`` empty; ``temperature`` x = (T,), p_i ~ p_i ** (1/T); ``sigmoid``
     (binary) x = (slope, intercept) on the log-odds of class 1; ``isotonic`` (binary) knots of class 1,
-    linear between them.
+    linear between them; ``label_map`` the rows' ``label_map``, for any number of classes.
 
     Source: Guo et al. 2017, "On Calibration of Modern Neural Networks" (temperature); Platt 1999 (sigmoid);
     Zadrozny and Elkan 2002 (isotonic).
@@ -34,12 +36,15 @@ class Calibration:
     kind: CalibrationKind = "none"
     x: tuple[float, ...] = ()
     y: tuple[float, ...] = ()
+    label_map: LabelMap | None = None
 
     def apply(self, probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return calibrated (n, classes) float32 for raw (n, classes) rows that sum to 1."""
         raw = np.ascontiguousarray(probabilities, dtype=np.float64)
         if self.kind == "none":
             return raw.astype(np.float32)
+        if self.label_map is not None:
+            return self.label_map.apply_all(raw).astype(np.float32)
         if self.kind == "temperature":
             return _softmax(np.log(np.clip(raw, _TINY, 1.0)) / self.x[0]).astype(np.float32)
         positive = np.ascontiguousarray(raw[:, 1])
@@ -90,6 +95,25 @@ def fit_isotonic(probabilities: NDArray[np.float32], labels: NDArray[np.int64]) 
     x, first = np.unique(np.round(scores[bends], 6), return_index=True)
     y = np.round(fitted[bends][first], 6)
     return Calibration("isotonic", tuple(x.tolist()), tuple(y.tolist()))
+
+
+def fit_best(
+    probabilities: NDArray[np.float32],
+    labels: NDArray[np.int64],
+    folds: NDArray[np.int64],
+    *,
+    kinds: tuple[MapKind, ...] = ("identity", "temperature", "isotonic"),
+) -> tuple[Calibration, dict[str, float]]:
+    """Return the calibration with the least cross-validated log loss, and the loss of each kind.
+
+    ``probabilities`` (n, classes), ``labels`` (n,), ``folds`` (n,): the part in which a row is held out; rows
+    of one page or claim belong in one part.
+    """
+    rows = probabilities.astype(np.float64)
+    chosen, losses = choose_map(rows, labels, folds, kinds)
+    if chosen.kind == "identity":
+        return Calibration(), losses
+    return Calibration("label_map", label_map=chosen), losses
 
 
 def expected_calibration_error(

@@ -2,24 +2,31 @@
 
 Called by ``tasks.train_checkworthiness`` and the utility framework. Everything is computed from the text
 and its vector by rules frozen in this file, not from the analyser, so that a better analyser never moves a
-model that is already trained. Invariant: a row depends on its own text and vector alone.
+model that is already trained. The last ``SLOTS`` columns hold the numbers of the text's words and pairs of
+words, for the linear stage of the model (``data.models.linear_stage``). Invariant: a row depends on its own
+text and vector alone.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
+
+from data.models.linear_stage import gram_slots
 
 #: Name of the model, and of its folder.
 MODEL = "checkworthiness"
 CLASSES = ("NOT_CHECK_WORTHY", "CHECK_WORTHY")
 VECTOR_DIM = 384
+#: Words and pairs of words read of a sentence: more than any of 120 words has.
+SLOTS = 240
 
 #: Calibrated probability from which a sentence counts as check-worthy: the best F1 on the dev split.
-THRESHOLD = 0.45
+THRESHOLD = 0.4
 
 _WORD = re.compile(r"[a-z]+(?:'[a-z]+)?|\d[\d,.]*|[%$?!]")
 _YEAR = re.compile(r"\b(?:1[89]|20)\d\d\b")
@@ -87,6 +94,7 @@ FEATURE_NAMES: tuple[str, ...] = (
     *_SHAPE,
     *(f"count:{name}" for name in GROUPS),
     *(f"word:{word}" for word in VOCABULARY),
+    *(f"gram_{place:03d}" for place in range(SLOTS)),
 )
 
 
@@ -100,11 +108,21 @@ def features(texts: Sequence[str], vectors: NDArray[np.float32]) -> NDArray[np.f
         counts = [sum(word in group for word in words) for group in GROUPS.values()]
         start = VECTOR_DIM + len(shape) + len(counts)
         row[VECTOR_DIM:start] = (*shape, *counts)
-        for word in words:
-            place = _PLACE.get("#" if word[0].isdigit() else word)
+        plain = ["#" if word[0].isdigit() else word for word in words]
+        for word in plain:
+            place = _PLACE.get(word)
             if place is not None:
                 row[start + place] = 1.0
+        row[-SLOTS:] = gram_slots(_grams(plain), SLOTS)
     return rows
+
+
+def _grams(words: Sequence[str]) -> Iterator[str]:
+    """Yield the words and pairs of words of a sentence, its begin and end among them."""
+    bounded = ("^", *words, ".")
+    for word, after in pairwise(bounded):
+        yield word
+        yield f"{word} {after}"
 
 
 def _shape(text: str, words: Sequence[str]) -> tuple[float, ...]:

@@ -19,6 +19,9 @@ from data.errors import CorruptDataError
 from data.models.artifacts import read_manifest
 from data.verdicts import VERDICT_LABELS, VerdictLabel
 
+#: With so many scores of a tenant's own a label stands on them alone: nine can rule a label out at 10 %.
+OWN_SCORES = 9
+
 
 @dataclass(frozen=True, slots=True)
 class ConformalLabels:
@@ -72,6 +75,23 @@ def fit_conformal(probabilities: NDArray[np.float64], labels: NDArray[np.int64])
         own = 1.0 - probabilities[labels == index, index]
         scores[label] = tuple(sorted(round(float(value), 6) for value in own))
     return ConformalLabels(scores)
+
+
+def joined(shipped: ConformalLabels, own: ConformalLabels) -> ConformalLabels:
+    """Return sets for a tenant: a label's own scores where there are ``OWN_SCORES``, else both together.
+
+    Own scores alone keep the promise on this tenant's claims at any level, also where they are few: the true
+    label's place among n + 1 scores is uniform, so with n below 1 / alpha - 1 the label is always kept. With
+    fewer than ``OWN_SCORES`` the shipped ones still decide.
+    """
+    return ConformalLabels(
+        {
+            label: own.scores[label]
+            if len(own.scores[label]) >= OWN_SCORES
+            else tuple(sorted((*shipped.scores[label], *own.scores[label])))
+            for label in VERDICT_LABELS
+        }
+    )
 
 
 def load_conformal(folder: Path) -> ConformalLabels:

@@ -9,7 +9,7 @@ length).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,9 @@ WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9
 #: Opset 17 brought LayerNormalization; every onnxruntime we support runs it.
 _OPSET = 17
 _IR_VERSION = 8
+
+#: Domain of onnxruntime's own operators.
+FUSED_DOMAIN = "com.microsoft"
 
 Weights = Mapping[str, NDArray[np.float32]]
 
@@ -59,6 +62,15 @@ class GraphBuilder:
 
         self.nodes.append(helper.make_node(kind, list(inputs), [name], name=f"{name}/node", **attributes))
         return name
+
+    def split(self, source: str, names: Sequence[str], *, width: int) -> None:
+        """Add a node that cuts ``source`` along its last axis into ``names`` of ``width`` each."""
+        from onnx import helper
+
+        widths = self.constant(f"split.{len(names)}", np.full(len(names), width, dtype=np.int64))
+        self.nodes.append(
+            helper.make_node("Split", [source, widths], list(names), name=f"{source}/split", axis=-1)
+        )
 
     def linear(self, name: str, source: str, *, weight: NDArray[Any], bias: NDArray[Any]) -> str:
         """Add ``source @ weight.T + bias`` for a weight stored (out, in)."""
@@ -98,7 +110,10 @@ def sentence_model(weights: Weights, shape: BertShape | None = None) -> Any:
 
 
 def finished_model(builder: GraphBuilder, inputs: tuple[str, ...], *, output: str, width: int) -> Any:
-    """Return the checked ``onnx.ModelProto``: (batch, length) int64 in, one (batch, width) float out."""
+    """Return the checked ``onnx.ModelProto``: (batch, length) int64 in, one (batch, width) float out.
+
+    onnxruntime's fused operators (``FUSED_DOMAIN``) may be among its nodes.
+    """
     import onnx
     from onnx import TensorProto, helper
 
@@ -109,7 +124,8 @@ def finished_model(builder: GraphBuilder, inputs: tuple[str, ...], *, output: st
         [helper.make_tensor_value_info(output, TensorProto.FLOAT, ["batch", width])],
         builder.constants,
     )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", _OPSET)], producer_name="kite")
+    opsets = [helper.make_opsetid("", _OPSET), helper.make_opsetid(FUSED_DOMAIN, 1)]
+    model = helper.make_model(graph, opset_imports=opsets, producer_name="kite")
     model.ir_version = _IR_VERSION
     onnx.checker.check_model(model)
     return model
@@ -156,7 +172,7 @@ def _layer(
     )
     narrow = builder.linear(
         f"{prefix}.narrow",
-        _gelu(builder, f"{prefix}.gelu", wide),
+        gelu(builder, f"{prefix}.gelu", wide),
         weight=weights[f"{outer}.weight"],
         bias=weights[f"{outer}.bias"],
     )
@@ -203,7 +219,7 @@ def _attention(
     )
 
 
-def _gelu(builder: GraphBuilder, name: str, source: str) -> str:
+def gelu(builder: GraphBuilder, name: str, source: str) -> str:
     """Add the exact GELU, x (1 + erf(x / sqrt 2)) / 2, in the order of nodes that onnxruntime fuses."""
     root = builder.constant("gelu.root", np.array(np.sqrt(2.0), dtype=np.float32))
     one = builder.constant("one", np.array(1.0, dtype=np.float32))

@@ -1,9 +1,9 @@
-"""What a passage makes of a claim: SUPPORTS, REFUTES or NEUTRAL, from compared words, numbers and meanings.
+"""What a passage makes of a claim: SUPPORTS, REFUTES or NEUTRAL, read by a cross-encoder.
 
-The in-process ``StanceModel``: used by the models actor, by tests and (its features) by
-``tasks.train_stance``. A booster reads the comparison of both texts and of their vectors; exact findings
-then bound what it may say (``data.models.stance_bounds``). Invariant: a pair's row depends on that pair
-alone, whatever its neighbours and whatever the caches hold.
+The in-process ``StanceModel``: used by the models actor and by tests. A MiniLM reads claim and passage
+together, one pair a run; a booster weighs what it read against what is compared exactly (numbers, dates,
+negation, names); the plainest findings then bound the result (``data.models.stance_bounds``).
+Invariant: a pair's row depends on that pair alone, whatever its neighbours and whatever is remembered.
 """
 
 from __future__ import annotations
@@ -15,148 +15,139 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from data.analysis import Analysis, Span
-from data.errors import CorruptDataError
+from data.analysis import Analysis
+from data.errors import CorruptDataError, ModelUnavailableError
 from data.evidence import STANCES
-from data.models.artifacts import load_artifact
-from data.models.recent import RecentTexts
+from data.models.artifacts import read_manifest
+from data.models.calibration import Calibration
+from data.models.embedding import MODEL_FILE, TOKENIZER_FILE, open_session
+from data.models.pair_tokens import PairIds, pair_ids, plain_tokenizer
+from data.models.recent import Recent
 from data.models.stance_bounds import BOUNDING_FEATURES, bounded
-from data.ports import Embedder, TextAnalyser
-from data.text.comparison import FEATURE_NAMES, Comparison, compare
+from data.models.stance_graph import IDS, SIDES
+from data.ports import TextAnalyser
+from data.text.comparison import FEATURE_NAMES, compare
 
-#: The projection's file beside the booster: (dim, PROJECTED) float32, columns of unit length.
-PROJECTION_FILE = "projection.npy"
-#: Components kept of a vector: the difference and the product of each go to the booster.
-PROJECTED = 32
-#: Texts remembered with analysis and vectors; about 15 kB each.
+#: Kind of the artefact in its manifest.
+KIND = "cross-encoder"
+#: Texts remembered with their analysis, about 10 kB each, and pairs remembered with their row.
 REMEMBERED_TEXTS = 4_096
+REMEMBERED_PAIRS = 16_384
+WEIGHER_FILE = "weigher.ubj"
+#: Order of a pair's row for the booster: the encoder's logits, then the comparison.
+WEIGHED_FEATURES: tuple[str, ...] = (*(f"logit_{stance.lower()}" for stance in STANCES), *BOUNDING_FEATURES)
 
-#: Order of a pair's row: the comparison, figures, three cosines, and the projected difference and product.
-STANCE_FEATURES: tuple[str, ...] = (
-    *BOUNDING_FEATURES,
-    "cosine_passage",
-    "cosine_sentence",
-    "cosine_best",
-    *(f"difference_{index}" for index in range(PROJECTED)),
-    *(f"product_{index}" for index in range(PROJECTED)),
-)
+
+class PairReader:
+    """The int8 cross-encoder on onnxruntime: pairs in, logits out. Safe to call from several threads.
+
+    Raises:
+        ModelUnavailableError: ``folder`` holds no stance model; ``python -m tasks.train_stance`` makes one.
+        CorruptDataError: a file does not match the manifest.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        manifest = read_manifest(folder)
+        if manifest.get("kind") != KIND or manifest.get("classes") != list(STANCES):
+            raise ModelUnavailableError(
+                f"The model in {folder} is not a {KIND} for {', '.join(STANCES)}: restore the folder."
+            )
+        self._tokenizer = plain_tokenizer(folder / TOKENIZER_FILE)
+        self._session = open_session(folder / MODEL_FILE)
+
+    def logits(self, pairs: Sequence[tuple[str, str]]) -> NDArray[np.float32]:
+        """Return (n, 3) float32 logits, columns as ``STANCES``."""
+        rows = [self._run(each) for each in pair_ids(self._tokenizer, pairs)]
+        return np.array(rows, dtype=np.float32).reshape(len(pairs), len(STANCES))
+
+    def _run(self, row: PairIds) -> NDArray[np.float32]:
+        sides = np.ones((1, len(row.ids)), dtype=np.int64)
+        sides[0, : row.claim_length] = 0
+        feed = {IDS: np.array([row.ids], dtype=np.int64), SIDES: sides}
+        logits: NDArray[np.float32] = self._session.run(None, feed)[0][0]
+        return logits
 
 
 @dataclass(frozen=True, slots=True)
-class KnownText:
-    """A text as the model remembers it.
-
-    ``vectors`` are unit rows: the whole text, then each of its
-    sentences where it has more than one; ``reduced`` are the same rows projected. ``spans`` are those
-    sentences.
-    """
+class _KnownText:
+    """A text as the comparison needs it; ``figures`` are its tokens with a digit."""
 
     analysis: Analysis
-    vectors: NDArray[np.float32]
-    reduced: NDArray[np.float32]
-    spans: tuple[Span, ...]
     figures: frozenset[str]
 
 
-class StanceFeatures:
-    """Turns (claim, passage) pairs into feature rows, remembering texts it has seen. Thread-safe."""
+class ComparisonRows:
+    """Turns (claim, passage) pairs into rows of exact findings, remembering texts. Thread-safe."""
 
-    def __init__(
-        self,
-        analyser: TextAnalyser,
-        embedder: Embedder,
-        projection: NDArray[np.float32],
-        *,
-        remember: int = REMEMBERED_TEXTS,
-    ) -> None:
-        if projection.shape != (embedder.dim, PROJECTED):
-            raise CorruptDataError(
-                f"The projection is {projection.shape}, the embedder needs {(embedder.dim, PROJECTED)}: "
-                "train the stance model with this embedder."
-            )
+    def __init__(self, analyser: TextAnalyser, *, remember: int = REMEMBERED_TEXTS) -> None:
         self._analyser = analyser
-        self._embedder = embedder
-        self._projection = projection
-        self._known: RecentTexts[KnownText] = RecentTexts(remember, self._learn)
+        self._known: Recent[str, _KnownText] = Recent(remember, self._learn)
 
     def rows(self, pairs: Sequence[tuple[str, str]]) -> NDArray[np.float32]:
-        """Return feature rows (n, len(STANCE_FEATURES)) float32."""
+        """Return (n, len(BOUNDING_FEATURES)) float32."""
         known = self._known.of([text for pair in pairs for text in pair])
-        rows = np.empty((len(pairs), len(STANCE_FEATURES)), dtype=np.float32)
+        rows = np.empty((len(pairs), len(BOUNDING_FEATURES)), dtype=np.float32)
         for row, (claim, passage) in zip(rows, pairs, strict=True):
             mine, theirs = known[claim], known[passage]
-            _fill(row, compare(claim, mine.analysis, passage, theirs.analysis), mine, theirs)
+            row[: len(FEATURE_NAMES)] = compare(claim, mine.analysis, passage, theirs.analysis).features
+            shared = mine.figures & theirs.figures
+            counted = (mine.figures - theirs.figures, shared, theirs.figures - shared)
+            row[len(FEATURE_NAMES) :] = [min(len(each), 5) for each in counted]
         return rows
 
-    def _learn(self, texts: Sequence[str]) -> list[KnownText]:
-        analyses = self._analyser.analyse(texts)
-        spans = [analysis.sentences if len(analysis.sentences) > 1 else () for analysis in analyses]
-        pieces = [
-            piece
-            for text, own in zip(texts, spans, strict=True)
-            for piece in (text, *(text[span.start : span.end] for span in own))
+    def _learn(self, texts: Sequence[str]) -> list[_KnownText]:
+        return [
+            _KnownText(
+                analysis,
+                frozenset(token.text for token in analysis.tokens if any(map(str.isdigit, token.text))),
+            )
+            for analysis in self._analyser.analyse(texts)
         ]
-        vectors = self._embedder.embed(pieces)
-        known, start = [], 0
-        for analysis, own in zip(analyses, spans, strict=True):
-            mine = np.ascontiguousarray(vectors[start : start + 1 + len(own)])
-            # One row at a time: a matrix product may round differently with other neighbours.
-            reduced = np.stack([row @ self._projection for row in mine])
-            figures = frozenset(token.text for token in analysis.tokens if any(map(str.isdigit, token.text)))
-            known.append(KnownText(analysis, mine, reduced, own, figures))
-            start += len(mine)
-        return known
 
 
-def _fill(row: NDArray[np.float32], comparison: Comparison, mine: KnownText, theirs: KnownText) -> None:
-    """Write one pair's features into ``row``."""
-    words = len(BOUNDING_FEATURES)
-    row[: len(FEATURE_NAMES)] = comparison.features
-    missing, shared = mine.figures - theirs.figures, mine.figures & theirs.figures
-    row[len(FEATURE_NAMES) : words] = [
-        min(len(each), 5) for each in (missing, shared, theirs.figures - shared)
-    ]
-    cosines = [float(mine.vectors[0] @ vector) for vector in theirs.vectors]
-    aligned = 1 + theirs.spans.index(comparison.sentence) if comparison.sentence in theirs.spans else 0
-    row[words : words + 3] = (cosines[0], cosines[aligned], max(cosines))
-    claim, sentence = mine.reduced[0], theirs.reduced[aligned]
-    np.abs(claim - sentence, out=row[words + 3 : words + 3 + PROJECTED])
-    np.multiply(claim, sentence, out=row[words + 3 + PROJECTED :])
-
-
-class FeatureStance:
-    """Judges pairs with the booster in ``folder``. Everything heavy is loaded here, at construction.
+class TrainedStance:
+    """Judges pairs with the models in ``folder``. Everything heavy is loaded here, at construction.
 
     Raises:
         ModelUnavailableError: ``folder`` has no model.
         CorruptDataError: a file does not match the manifest, or the model was trained for other features.
     """
 
-    def __init__(
-        self,
-        analyser: TextAnalyser,
-        embedder: Embedder,
-        folder: Path,
-        *,
-        remember: int = REMEMBERED_TEXTS,
-    ) -> None:
-        artifact = load_artifact(folder)
-        if artifact.feature_names != STANCE_FEATURES or artifact.classes != STANCES:
+    def __init__(self, analyser: TextAnalyser, folder: Path, *, remember: int = REMEMBERED_PAIRS) -> None:
+        import xgboost
+
+        self._reader = PairReader(folder)
+        self._comparison = ComparisonRows(analyser)
+        manifest = read_manifest(folder)
+        if manifest.get("feature_names") != list(WEIGHED_FEATURES):
             raise CorruptDataError(
                 f"The stance model in {folder} was trained for other features: train it again."
             )
-        projection = np.load(folder / PROJECTION_FILE, allow_pickle=False)
-        self._features = StanceFeatures(analyser, embedder, projection, remember=remember)
-        self._predict: Callable[..., NDArray[np.float32]] = artifact.booster.inplace_predict
-        self._calibration = artifact.calibration
+        booster = xgboost.Booster(params={"nthread": 1})
+        booster.load_model(bytearray((folder / WEIGHER_FILE).read_bytes()))
+        self._predict: Callable[..., NDArray[np.float32]] = booster.inplace_predict
+        stored = manifest["calibration"]
+        self._calibration = Calibration(stored["kind"], tuple(stored["x"]), tuple(stored["y"]))
+        self._judged: Recent[tuple[str, str], tuple[float, float, float]] = Recent(remember, self._judge)
         #: Hex SHA-256 of the manifest: part of the model bundle's identity.
-        self.identity = artifact.identity
+        self.identity = str(manifest["sha256"])
 
     def judge(self, pairs: Sequence[tuple[str, str]]) -> NDArray[np.float32]:
         """Return (n, 3) float32 probabilities, columns as ``STANCES``, for (claim, passage) pairs."""
+        known = self._judged.of(pairs)
+        return np.array([known[pair] for pair in pairs], dtype=np.float32).reshape(len(pairs), len(STANCES))
+
+    def _judge(self, pairs: Sequence[tuple[str, str]]) -> list[tuple[float, float, float]]:
         if not pairs:
-            return np.zeros((0, len(STANCES)), dtype=np.float32)
-        rows = self._features.rows(pairs)
+            return []
+        findings = self._comparison.rows(pairs)
+        rows = np.hstack([self._reader.logits(pairs), findings])
         learned = self._calibration.apply(self._predict(rows, validate_features=False))
-        judged = [bounded(row, each) for row, each in zip(learned.tolist(), rows.tolist(), strict=True)]
-        return np.array(judged, dtype=np.float32)
+        return [bounded(row, each) for row, each in zip(learned.tolist(), findings.tolist(), strict=True)]
+
+
+def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the probabilities (n, classes) of logits (n, classes)."""
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    shares: NDArray[np.float32] = powers / powers.sum(axis=1, keepdims=True)
+    return shares

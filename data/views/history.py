@@ -11,9 +11,11 @@ from pathlib import Path
 
 from data import changes
 from data.claims import TenantId
+from data.feedback import CalibrationMark, CalibrationQuery, FeedbackSample
 from data.knowledge import PastVerdict
 from data.ledger import Entry
 from data.ports import HistoryQuery
+from data.views import labelled
 from data.views.view import SqliteView
 
 _SCHEMA = """
@@ -44,10 +46,11 @@ class HistoryView(SqliteView):
     """
 
     name = "history"
-    kinds = frozenset({"verdict.put", "feedback.put"})
+    kinds = frozenset({"verdict.put", "feedback.put", "calibration.put"})
 
     def __init__(self, path: Path) -> None:
-        super().__init__(path, _SCHEMA)
+        super().__init__(path, _SCHEMA + labelled.SCHEMA)
+        self._marks = labelled.MarkReader()
 
     def past_verdicts(self, queries: Sequence[HistoryQuery]) -> list[list[PastVerdict]]:
         """Return the tenant's verdicts on the same claim written before ``as_of``, oldest first."""
@@ -86,6 +89,16 @@ class HistoryView(SqliteView):
             ).fetchall()
         return [changes.Feedback(*row) for row in rows]
 
+    def calibration_marks(self, queries: Sequence[CalibrationQuery]) -> list[CalibrationMark]:
+        """See ``FeedbackStore``."""
+        with self._database.reading() as connection:
+            return [self._marks.mark(connection, query) for query in queries]
+
+    def feedback_samples(self, query: CalibrationQuery) -> list[FeedbackSample]:
+        """See ``FeedbackStore``."""
+        with self._database.reading() as connection:
+            return labelled.samples(connection, query)
+
     def counts(self) -> dict[str, int]:
         """Return how many verdicts and words of feedback there are, all tenants together."""
         with self._database.reading() as connection:
@@ -100,6 +113,8 @@ class HistoryView(SqliteView):
                 words = (kept.claim, kept.fingerprint, kept.label, kept.probability, kept.document)
                 row = (entry.seq, entry.tenant, kept.id, entry.ts, *words)
                 connection.execute("INSERT INTO verdicts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+            elif entry.kind == "calibration.put":
+                labelled.take_mode(connection, entry, changes.read_calibration(entry.payload))
             else:
                 said = changes.read_feedback(entry.payload)
                 feedback = (
@@ -112,6 +127,7 @@ class HistoryView(SqliteView):
                     said.note,
                 )
                 connection.execute("INSERT INTO feedback VALUES (?, ?, ?, ?, ?, ?, ?)", feedback)
+                labelled.take_feedback(connection, entry, said)
 
 
 def _past(

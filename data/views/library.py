@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from data.claims import TenantId
 from data.errors import CorruptDataError
+from data.feedback import CalibrationMark, CalibrationQuery, FeedbackSample
 from data.knowledge import Document, Fact, Passage, PastVerdict, Pattern, PatternHit, Source
 from data.ledger import Entry
 from data.ports import HistoryQuery, Hit, Query
@@ -125,6 +126,19 @@ class Library:
     def verdicts(self, tenant: TenantId, *, before_seq: int, limit: int) -> list[PastVerdict]:
         """Return a tenant's verdicts before a position, newest first: a page of its history."""
         return self._history.verdicts(tenant, before_seq=before_seq, limit=limit)
+
+    def calibration_marks(self, queries: Sequence[CalibrationQuery]) -> list[CalibrationMark]:
+        """See ``FeedbackStore``."""
+        return self._history.calibration_marks(queries)
+
+    def feedback_samples(self, query: CalibrationQuery) -> list[FeedbackSample]:
+        """See ``FeedbackStore``."""
+        return self._history.feedback_samples(query)
+
+    def last_feedback(self, tenant: TenantId, verdict_id: str) -> tuple[str, str] | None:
+        """See ``FeedbackStore``."""
+        said = self._history.feedback(tenant, verdict_id)
+        return (said[-1].label, said[-1].note) if said else None
 
     def verdict_labels(self, tenant: TenantId) -> dict[str, int]:
         """Return how often each label was given to a tenant's claims."""

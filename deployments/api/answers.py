@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from data.analysis import Finding, Span
+from data.analysis import Finding, PairFinding, Span
 from data.evidence import STANCES, Evidence, StanceJudgement
 from data.questions import Question
 from data.verdicts import Opinion, Verdict
@@ -39,6 +39,9 @@ def verify_answer(
             "confidence": verdict.confidence,
             "alpha": verdict.alpha,
             "abstained": verdict.abstained,
+            "abstain_below": verdict.abstain_below,
+            "risk": verdict.risk,
+            "calibration": _calibration(verdict),
             "justification": verdict.justification,
         },
         "evidence": [
@@ -49,6 +52,12 @@ def verify_answer(
         "knowledge_seq": verdict.knowledge_seq,
         "model_bundle": verdict.model_bundle,
     }
+
+
+def _calibration(verdict: Verdict) -> dict[str, Any] | None:
+    """Return which of the tenant's own calibrations the answer went through; null for the shipped one."""
+    own = verdict.calibration
+    return {"id": own.id, "seq": own.seq, "labels": own.labels} if own else None
 
 
 def rejected_answer(item: Any, reason: str, code: str) -> dict[str, Any]:
@@ -99,6 +108,7 @@ def _evidence(item: Evidence, rank: int, judged: StanceJudgement | None) -> dict
         "scores": {"bm25": item.scores.bm25, "dense": item.scores.dense, "fused": item.scores.fused},
         "stance": judged.stance if judged else None,
         "stance_probabilities": dict(zip(STANCES, judged.probabilities, strict=True)) if judged else None,
+        "findings": [_exact_finding(found) for found in judged.findings] if judged else [],
     }
     if item.kind != "passage":
         answer["fact"] = {
@@ -109,6 +119,17 @@ def _evidence(item: Evidence, rank: int, judged: StanceJudgement | None) -> dict
             "unit": item.unit,
         }
     return answer
+
+
+def _exact_finding(found: PairFinding) -> dict[str, Any]:
+    return {
+        "kind": found.kind,
+        "outcome": found.outcome,
+        "claim_span": _span(found.claim_span),
+        "passage_span": _span(found.passage_span),
+        "detail": found.detail,
+        "strength": found.strength,
+    }
 
 
 def _opinion(opinion: Opinion, latency_ms: float | None) -> dict[str, Any]:

@@ -26,12 +26,26 @@ from deployments.api.middleware.client_headers import ClientHeadersMiddleware
 from deployments.api.middleware.observe import ObserveMiddleware
 from deployments.api.middleware.request_id import RequestIdMiddleware
 from deployments.api.openapi import Endpoint, build_document, json_paths
+from deployments.api.reliability_plot import SVG_TYPE
+from deployments.api.routes.calibration import CalibrationRoutes
 from deployments.api.routes.health import METRICS_TYPE, HealthRoutes
 from deployments.api.routes.pages import PageRoutes
 from deployments.api.routes.sessions import MAX_PAGE, SessionRoutes
+from deployments.api.routes.texts import TextRoutes
 from deployments.api.routes.verification import VerificationRoutes
-from deployments.api.schemas import ResetRequest, StepRequest, VerifyRequest
+from deployments.api.schemas import (
+    CalibrationRequest,
+    ExtractRequest,
+    FeedbackRequest,
+    ResetRequest,
+    StepRequest,
+    VerifyRequest,
+    VerifyTextRequest,
+)
+from deployments.api.text_wire import ExtractAnswer, VerifyTextAnswer
 from deployments.api.wire import (
+    CalibrationAnswer,
+    FeedbackAnswer,
     HealthAnswer,
     MessageAnswer,
     ResetAnswer,
@@ -75,7 +89,22 @@ _CURSOR = {
     "description": "X-Next-Cursor of the page before.",
     "schema": {"type": "string", "maxLength": 64},
 }
+_DOMAIN = {
+    "name": "domain",
+    "in": "query",
+    "description": "Figures of claims whose context names this domain.",
+    "schema": {"type": "string", "maxLength": 500},
+}
+_IDEMPOTENCY_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "description": "The same key with the same body is written once.",
+    "schema": {"type": "string", "maxLength": 200},
+}
 _CLAIM = {"claim": "Water boils at 100 degrees Celsius at sea level."}
+_TEXT = {
+    "text": "Alice Brown said that output rose 3.5 percent in 2023. It fell in 2024. Will it rise again?",
+}
 _BAD_BODY = (400, 413, 415, 422)
 
 
@@ -94,6 +123,7 @@ def create_app(services: Services) -> FastAPI:
     endpoints = [
         *_claim_endpoints(services),
         *_session_endpoints(services),
+        *_calibration_endpoints(services),
         *_service_endpoints(services, pages),
     ]
     document = build_document(endpoints, services)
@@ -125,7 +155,7 @@ def _add_middleware(app: FastAPI, services: Services) -> None:
 
 
 def _claim_endpoints(services: Services) -> list[Endpoint]:
-    claims = VerificationRoutes(services)
+    claims, texts = VerificationRoutes(services), TextRoutes(services)
     problems = (*_BAD_BODY, 503)
     return [
         Endpoint(
@@ -135,6 +165,15 @@ def _claim_endpoints(services: Services) -> list[Endpoint]:
         Endpoint(
             "POST", "/batch/verify", claims.batch, "Verify many claims", list[VerifyRequest],
             list[VerifyAnswer], problems=problems, queries=(_LABEL_SCHEME,), example=[_CLAIM],
+        ),
+        Endpoint(
+            "POST", "/verify/text", texts.verify, "Verify the claims of a text", VerifyTextRequest,
+            VerifyTextAnswer, problems=(*problems, 404), queries=(_LABEL_SCHEME,),
+            example={**_TEXT, "limit": 5},
+        ),
+        Endpoint(
+            "POST", "/claims/extract", texts.extract, "Find the claims of a text", ExtractRequest,
+            ExtractAnswer, problems=(*problems, 404), example=_TEXT,
         ),
     ]  # fmt: skip
 
@@ -164,6 +203,40 @@ def _session_endpoints(services: Services) -> list[Endpoint]:
             problems=missing,
         ),
     ]  # fmt: skip
+
+
+def _calibration_endpoints(services: Services) -> list[Endpoint]:
+    calibration = CalibrationRoutes(services)
+    narrowed = (_framework_query(services), _DOMAIN)
+    return [
+        Endpoint(
+            "POST", "/verdicts/{verdict_id}/feedback", calibration.feedback, "Say what a verdict should be",
+            FeedbackRequest, FeedbackAnswer, problems=(*_BAD_BODY, 404, 409, 503),
+            queries=(_IDEMPOTENCY_KEY,), example={"label": "REFUTED", "note": "The figure is of 2019."},
+        ),
+        Endpoint(
+            "GET", "/calibration", calibration.report, "How far probabilities can be believed",
+            answer=CalibrationAnswer, problems=(400, 503), queries=narrowed,
+        ),
+        Endpoint(
+            "POST", "/calibration", calibration.decide, "Choose a calibration", CalibrationRequest,
+            CalibrationAnswer, problems=(*_BAD_BODY, 409, 503), queries=(_IDEMPOTENCY_KEY,),
+            example={"mode": "off"},
+        ),
+        Endpoint(
+            "GET", "/calibration/plot.svg", calibration.plot, "The reliability plot", media_type=SVG_TYPE,
+            problems=(400, 503), queries=narrowed,
+        ),
+    ]  # fmt: skip
+
+
+def _framework_query(services: Services) -> dict[str, Any]:
+    return {
+        "name": "framework",
+        "in": "query",
+        "description": "Figures of this framework's own probabilities; those that give none have no samples.",
+        "schema": {"type": "string", "enum": list(services.frameworks)},
+    }
 
 
 def _service_endpoints(services: Services, pages: PageRoutes) -> list[Endpoint]:

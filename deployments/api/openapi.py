@@ -18,6 +18,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from data.claims import MAX_CLAIM_CHARS
+from data.text.extraction import MAX_TEXT_CHARS
 from deployments.api.schemas import MAX_SESSION_STEPS
 from deployments.api.wire import ProblemAnswer
 from deployments.services import ApiLimits, Services
@@ -127,6 +128,8 @@ def _limits(endpoint: Endpoint, limits: ApiLimits) -> dict[str, Any]:
         found["body_bytes"] = limits.body_bytes
     if endpoint.path.endswith(("verify", "/env/step")):
         found["claim_chars"] = MAX_CLAIM_CHARS
+    if endpoint.path in ("/verify/text", "/claims/extract"):
+        found["text_chars"] = MAX_TEXT_CHARS
     if endpoint.path.startswith("/batch"):
         found["items"] = limits.batch_claims
     if endpoint.path == "/env/reset":
@@ -140,6 +143,7 @@ _LIMIT_WORDS = {
     "timeout_s": "answered within {} s, else 504",
     "body_bytes": "body of at most {} bytes",
     "claim_chars": "claim of 1 to {} characters",
+    "text_chars": "text of 1 to {} characters",
     "items": "1 to {} items",
     "sessions_per_tenant": "at most {} sessions",
     "session_ttl_s": "a session ends {} s after its last reset",
@@ -185,7 +189,7 @@ def _problem_response(status: int) -> dict[str, Any]:
 
 
 def _name_frameworks(schemas: Mapping[str, Any], frameworks: tuple[str, ...]) -> None:
-    for model in ("VerifyRequest", "ConfigFields"):
+    for model in ("VerifyRequest", "VerifyTextRequest", "ConfigFields"):
         if model in schemas:
             schemas[model]["properties"]["frameworks"]["items"] = {"type": "string", "enum": list(frameworks)}
 

@@ -10,6 +10,7 @@ import json
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from functools import partial
 from typing import Any, TypeVar
 
 import msgspec
@@ -20,7 +21,13 @@ from data.claims import DEFAULT_TENANT, Claim, ClaimContext, TenantId, make_clai
 from data.errors import ClaimRejectedError
 from data.questions import DEFAULT_ALPHA, Question
 from deployments.api.errors import MalformedBodyError, MediaTypeError, SchemaMisfitError
-from deployments.api.schemas import MAX_CONTEXT_KEY_CHARS, MAX_CONTEXT_KEYS, ContextFields, VerifyRequest
+from deployments.api.schemas import (
+    MAX_CONTEXT_KEY_CHARS,
+    MAX_CONTEXT_KEYS,
+    AnswerOptions,
+    ContextFields,
+    VerifyRequest,
+)
 
 Model = TypeVar("Model", bound=BaseModel)
 SeqAt = Callable[[str], Awaitable[int]]
@@ -204,15 +211,25 @@ class QuestionReader:
             ClaimRejectedError: the claim cannot be verified as written.
         """
         asked = fit(VerifyRequest, item)
+        ask = await self.questions(asked)
+        question = ask(claim_of(asked.claim, self._tenant, read_context(asked.context)))
+        return Asked(question, with_latency="latency" in (asked.include or ()))
+
+    async def questions(self, asked: AnswerOptions) -> Callable[[Claim], Question]:
+        """Return what makes a claim a question with these options.
+
+        Raises:
+            SchemaMisfitError: an option does not fit.
+        """
         frameworks = chosen_frameworks(asked.frameworks, self._frameworks, "frameworks")
-        question = Question(
-            claim=claim_of(asked.claim, self._tenant, _context(asked.context)),
+        return partial(
+            Question,
             frameworks=frameworks,
             weights=chosen_weights(asked.framework_weights, frameworks),
             alpha=DEFAULT_ALPHA if asked.alpha is None else asked.alpha,
             as_of=await self._position(asked.as_of),
+            risk=asked.risk,
         )
-        return Asked(question, with_latency="latency" in (asked.include or ()))
 
     async def _position(self, as_of: int | str | None) -> int | None:
         if as_of is None or isinstance(as_of, int):
@@ -238,7 +255,12 @@ def _moment(text: str) -> str:
         ) from None
 
 
-def _context(fields: ContextFields | None) -> ClaimContext:
+def read_context(fields: ContextFields | None) -> ClaimContext:
+    """Return the context that a body gives.
+
+    Raises:
+        SchemaMisfitError: too many further keys, or a date that is none.
+    """
     if fields is None:
         return _NO_CONTEXT
     extra = fields.__pydantic_extra__ or {}

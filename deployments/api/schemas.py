@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from data.claims import MAX_CLAIM_CHARS
+from data.text.extraction import MAX_TEXT_CHARS
 
 #: Largest weight: weights are relative, and a bound keeps their sum finite.
 MAX_WEIGHT = 1_000_000.0
@@ -20,6 +21,8 @@ MAX_SEQ = 2**63 - 1
 MAX_CONTEXT_KEYS = 32
 MAX_CONTEXT_KEY_CHARS = 64
 MAX_SESSION_STEPS = 10_000
+#: Claims of one text that are verified when the caller names no limit, and at most.
+DEFAULT_TEXT_CLAIMS, MAX_TEXT_CLAIMS = 20, 200
 #: A session id is part of a store key, so it has no slash.
 SESSION_ID_PATTERN = r"^[A-Za-z0-9._-]{1,64}$"
 
@@ -29,6 +32,22 @@ ClaimText = Annotated[
         min_length=1,
         max_length=MAX_CLAIM_CHARS,
         description="The claim, a sentence that can be true or false.",
+    ),
+]
+WholeText = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=MAX_TEXT_CHARS,
+        description="A paragraph or an article. Offsets in the answer count its characters (code points).",
+    ),
+]
+Worthiness = Annotated[
+    float,
+    Field(
+        ge=0.0,
+        le=1.0,
+        description="Check-worthiness from which a claim counts; the model's own threshold when left out.",
     ),
 ]
 FrameworkNames = Annotated[
@@ -66,10 +85,9 @@ class ContextFields(BaseModel):
     source_url: Annotated[str, StringConstraints(max_length=2048)] | None = None
 
 
-class VerifyRequest(_Body):
-    """One claim and how it is to be answered."""
+class AnswerOptions(_Body):
+    """How claims are to be answered."""
 
-    claim: ClaimText
     frameworks: FrameworkNames | None = None
     framework_weights: Weights | None = None
     context: ContextFields | None = None
@@ -79,8 +97,77 @@ class VerifyRequest(_Body):
         | None
     ) = None
     alpha: Annotated[float, Field(gt=0.0, lt=1.0, description="Level of the prediction set.")] | None = None
+    risk: (
+        Annotated[
+            float,
+            Field(
+                gt=0.0,
+                lt=1.0,
+                description=(
+                    "Largest share of wrong answers wanted among those given; less sure ones are withheld."
+                ),
+            ),
+        ]
+        | None
+    ) = None
     include: (
         Annotated[list[Literal["latency"]], Field(max_length=8, description="Extras to include.")] | None
+    ) = None
+
+
+class VerifyRequest(AnswerOptions):
+    """One claim and how it is to be answered."""
+
+    claim: ClaimText
+
+
+class ExtractRequest(_Body):
+    """A text whose claims are wanted."""
+
+    text: WholeText
+    context: ContextFields | None = None
+    min_check_worthiness: Worthiness | None = None
+
+
+class VerifyTextRequest(AnswerOptions):
+    """A text whose claims are to be verified; ``context`` is that of the text."""
+
+    text: WholeText
+    limit: (
+        Annotated[
+            int,
+            Field(
+                ge=1,
+                le=MAX_TEXT_CLAIMS,
+                description=f"Most claims verified; {DEFAULT_TEXT_CLAIMS} when left out.",
+            ),
+        ]
+        | None
+    ) = None
+    min_check_worthiness: Worthiness | None = None
+
+
+class FeedbackRequest(_Body):
+    """What a person says of a verdict."""
+
+    label: Annotated[
+        Literal["SUPPORTED", "REFUTED", "NOT_ENOUGH_INFO", "CONFLICTING"],
+        Field(description="The label that the verdict should have had."),
+    ]
+    note: Annotated[str, Field(max_length=2000, description="Why; kept, never read by a model.")] | None = (
+        None
+    )
+
+
+class CalibrationRequest(_Body):
+    """Which calibration your answers go through."""
+
+    mode: Annotated[
+        Literal["auto", "off", "pinned"],
+        Field(description="The newest of your own, the shipped one, or your own as of seq."),
+    ]
+    seq: (
+        Annotated[int, Field(ge=1, le=MAX_SEQ, description="A ledger position, with mode pinned.")] | None
     ) = None
 
 

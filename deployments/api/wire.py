@@ -10,6 +10,8 @@ from typing import Any, Literal, NotRequired
 
 from typing_extensions import TypedDict
 
+from data.analysis import FindingKind, FindingOutcome
+
 StanceName = Literal["SUPPORTS", "REFUTES", "NEUTRAL"]
 
 
@@ -29,6 +31,21 @@ class FindingAnswer(TypedDict):
     claim_span: SpanAnswer | None
     evidence_id: str | None
     evidence_span: SpanAnswer | None
+
+
+class ExactFindingAnswer(TypedDict):
+    """Words of the claim beside words of a piece of evidence, compared exactly.
+
+    ``claim_span`` counts characters of the claim, ``passage_span`` of the evidence's text. ``strength`` in
+    (0, 1] is how sure it is that both speak of the same thing.
+    """
+
+    kind: FindingKind
+    outcome: FindingOutcome
+    claim_span: SpanAnswer
+    passage_span: SpanAnswer
+    detail: str
+    strength: float
 
 
 class FrameworkAnswer(TypedDict):
@@ -78,6 +95,7 @@ class EvidenceAnswer(TypedDict):
     scores: ScoresAnswer
     stance: StanceName | None
     stance_probabilities: dict[str, float] | None
+    findings: list[ExactFindingAnswer]
     fact: NotRequired[FactAnswer]
 
 
@@ -89,8 +107,20 @@ class NativeLabels(TypedDict):
     prediction_set: list[str]
 
 
+class CalibrationUseAnswer(TypedDict):
+    """Your own calibration that an answer went through: id, the position that made it, labelled claims."""
+
+    id: str
+    seq: int
+    labels: int
+
+
 class VerdictAnswer(TypedDict):
-    """The fused verdict. ``prediction_set`` holds every label that cannot be ruled out at level ``alpha``."""
+    """The fused verdict. ``prediction_set`` holds every label that cannot be ruled out at level ``alpha``.
+
+    ``abstain_below`` is the confidence under which a verdict is withheld; null where none has been shown to
+    keep the ``risk`` asked for. ``calibration`` is null for the shipped one.
+    """
 
     id: str
     label: str
@@ -101,6 +131,9 @@ class VerdictAnswer(TypedDict):
     confidence: float
     alpha: float
     abstained: str | None
+    abstain_below: float | None
+    risk: float | None
+    calibration: CalibrationUseAnswer | None
     justification: str
 
 
@@ -184,6 +217,107 @@ class SessionAnswer(TypedDict):
     steps: int
     episode_reward: float
     active: bool
+
+
+class BinAnswer(TypedDict):
+    """Answers whose confidence lies in [from, to): how many, their mean confidence, the share right."""
+
+    samples: int
+    confidence: float
+    accuracy: float
+
+
+class CoverageAnswer(TypedDict):
+    """How often prediction sets of level ``alpha`` held the true label; ``stated`` is 1 - alpha."""
+
+    alpha: float
+    stated: float
+    samples: int
+    coverage: float | None
+    mean_set_size: float | None
+    by_label: dict[str, dict[str, float]]
+
+
+class FiguresAnswer(TypedDict):
+    """Figures of labelled answers; null where there are none."""
+
+    samples: int
+    accuracy: float | None
+    brier: float | None
+    ece: float | None
+    log_loss: float | None
+    bins: list[BinAnswer]
+    coverage: list[CoverageAnswer]
+
+
+class CurvePointAnswer(TypedDict):
+    """Cross-validated figures at a number of labels: log_loss, ece, brier, accuracy, coverage, set size."""
+
+    labels: int
+    shipped: dict[str, float]
+    recalibrated: dict[str, float]
+
+
+class RecalibrationAnswer(TypedDict):
+    """How your answers are recalibrated from your feedback; ``missing`` labels are needed before they are."""
+
+    mode: Literal["auto", "off", "pinned"]
+    active: bool
+    known: int
+    elsewhere: int
+    needed: int
+    missing: int
+    message: str
+    id: str | None
+    seq: int
+    labels: int
+    next_at: int | None
+    map: dict[str, Any] | None
+    own_sets: list[str]
+    learning_curve: list[CurvePointAnswer]
+
+
+class DriftAnswer(TypedDict):
+    """Whether prediction sets miss more than stated; ``evidence`` against that grows to ``alarm_at``."""
+
+    alarm: bool
+    evidence: float
+    highest: float
+    alarm_at: float
+    answers: int
+    missed: int
+    expected: float
+    since_seq: int
+
+
+class CalibrationAnswer(TypedDict):
+    """How far the probabilities can be believed: on held-out claims, and on your own feedback."""
+
+    framework: str | None
+    domain: str | None
+    shipped: FiguresAnswer | None
+    shipped_note: str | None
+    feedback: FiguresAnswer
+    recalibration: RecalibrationAnswer
+    drift: DriftAnswer
+
+
+class FeedbackStanding(TypedDict):
+    """How many claims are labelled, and how many more are needed."""
+
+    known: int
+    missing: int
+    message: str
+
+
+class FeedbackAnswer(TypedDict):
+    """Feedback that was taken in; ``repeated`` when it had been said before and was not written again."""
+
+    verdict_id: str
+    label: str
+    note: str
+    repeated: bool
+    recalibration: FeedbackStanding
 
 
 class MessageAnswer(TypedDict):

@@ -15,6 +15,7 @@ import httpx
 
 from data.errors import CapacityError, DeadlineError, KiteError, RateLimitedError, UnavailableError
 from deployments.api.errors import KINDS
+from deployments.api.text_wire import ExtractAnswer, VerifyTextAnswer
 from deployments.api.wire import HealthAnswer, ResetAnswer, SessionAnswer, StepAnswer, VerifyAnswer
 
 DEFAULT_URL = "http://127.0.0.1:8000"
@@ -101,6 +102,33 @@ class KiteClient:
             part = requests[start : start + BATCH_CLAIMS]
             answers += self._call("POST", "/batch/verify", part, _scheme(label_scheme))
         return answers
+
+    def verify_text(
+        self,
+        text: str,
+        *,
+        limit: int | None = None,
+        min_check_worthiness: float | None = None,
+        label_scheme: str | None = None,
+        **options: Unpack[VerifyOptions],
+    ) -> VerifyTextAnswer:
+        """Verify the claims of a text that are most worth checking; see ``POST /verify/text``.
+
+        Offsets count code points, as ``text[start:end]`` does.
+        """
+        body = {"text": text, "limit": limit, "min_check_worthiness": min_check_worthiness, **options}
+        return cast("VerifyTextAnswer", self._call("POST", "/verify/text", body, _scheme(label_scheme)))
+
+    def extract_claims(
+        self,
+        text: str,
+        *,
+        context: Mapping[str, str] | None = None,
+        min_check_worthiness: float | None = None,
+    ) -> ExtractAnswer:
+        """Return every claim of a text with its offsets and check-worthiness; nothing is verified."""
+        body = {"text": text, "context": context, "min_check_worthiness": min_check_worthiness}
+        return cast("ExtractAnswer", self._call("POST", "/claims/extract", body))
 
     def reset(
         self,

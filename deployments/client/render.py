@@ -6,7 +6,7 @@ renderable; :func:`verdict_text` the same in plain text, for pipes and files.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
@@ -24,6 +24,9 @@ _COLOURS = {
 _HALF = 10
 #: Most pieces of evidence shown; the rest is counted.
 _SHOWN = 5
+#: Most exact findings shown below a piece of evidence, and the mark before each.
+_FINDINGS = 2
+_MARKS = {"conflicts": "≠", "agrees": "=", "entails": "="}
 
 
 def render_verdict(answer: Mapping[str, Any]) -> RenderableType:
@@ -43,6 +46,22 @@ def render_verdict(answer: Mapping[str, Any]) -> RenderableType:
     parts += _evidence(answer["evidence"])
     parts.append(Text(_footer(answer), style="dim"))
     return Group(*parts)
+
+
+def render_text(answer: Mapping[str, Any]) -> RenderableType:
+    """Return the answer of ``/verify/text`` as a rich renderable: each claim with what it leaves open."""
+    parts: list[RenderableType] = []
+    for claim in answer["claims"]:
+        span = claim["span"]
+        speaker = f", {printable(claim['speaker'])}" if claim["speaker"] else ""
+        where = f"characters {span['start']}-{span['end']}{speaker}"
+        parts.append(Text(f"{where}; check-worthy {claim['check_worthiness']:.0%}", style="dim"))
+        for flag in claim["depends_on_context"]:
+            parts.append(_text(f"depends on its context: {flag['message']}", "yellow"))
+        parts += [render_verdict(claim["verification"]), Text("")]
+    shown, found = len(answer["claims"]), answer["found"]
+    summary = f"{found} claims found, {answer['check_worthy']} worth checking, {shown} verified."
+    return Group(*parts, Text(summary, style="dim"))
 
 
 def verdict_text(answer: Mapping[str, Any], width: int = 100) -> str:
@@ -128,10 +147,20 @@ def _evidence(items: list[Mapping[str, Any]]) -> list[RenderableType]:
         line.append(stance + (f" {sure:.0%}" if sure is not None else ""), style=_COLOURS.get(stance, "dim"))
         line.append(f"  “{printable(item['text'])}”\n   ")
         line.append(printable(_citation(item)), style="dim")
+        for found in _decisive(item.get("findings", [])):
+            line.append(f"\n   {_MARKS[found['outcome']]} {printable(found['detail'])}", style="italic")
         parts.append(line)
     if len(items) > _SHOWN:
         parts.append(Text(f"… and {len(items) - _SHOWN} more", style="dim"))
     return parts
+
+
+def _decisive(findings: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return the exact findings worth a line: conflicts first, then by strength."""
+    telling = [found for found in findings if found["outcome"] in _MARKS]
+    return sorted(telling, key=lambda found: (found["outcome"] != "conflicts", -found["strength"]))[
+        :_FINDINGS
+    ]
 
 
 def _citation(item: Mapping[str, Any]) -> str:

@@ -9,14 +9,17 @@ Source: the pipeline of Thorne et al. 2018 (FEVER: retrieve, read, aggregate), w
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from data.analysis import Analysis, Finding
+from data.analysis import Analysis, Finding, PairFinding
 from data.evidence import ClaimBatch, Evidence, Stance, StanceJudgement
+from data.exact.comparison import findings
+from data.exact.compound_units import load_units
+from data.exact.features import decisive
+from data.exact.telling import as_finding, in_words
 from data.models.aggregation import (
     AGGREGATE_FEATURES,
     AGGREGATOR,
@@ -25,8 +28,11 @@ from data.models.aggregation import (
     claim_features,
     conclude,
     distinct,
+    findings_weight,
+    gated,
     passage_text,
     read_evidence,
+    strongest,
 )
 from data.models.exact_answer import exact_answer
 from data.ports import Scorer, StanceModel, TextAnalyser
@@ -39,9 +45,6 @@ _EXACT_ROWS: dict[Stance, tuple[float, float, float]] = {
     "SUPPORTS": (0.98, 0.01, 0.01),
     "REFUTES": (0.01, 0.98, 0.01),
 }
-#: Stance probabilities of an item that speaks of nothing the claim names.
-_BYSTANDER = (0.02, 0.02, 0.96)
-_WORD = re.compile(r"\w+")
 #: Longest quotation in a rationale, in characters.
 _QUOTE_CHARS = 240
 
@@ -55,13 +58,14 @@ class EmpiricalConfig:
 
 @dataclass(frozen=True, slots=True)
 class _Case:
-    """One claim on its way: its items (sorted by id), their readings, and comparisons by item id."""
+    """One claim on its way: its items (sorted by id), their readings, and what was compared, by item id."""
 
     text: str
     analysis: Analysis
     items: tuple[Evidence, ...]
     readings: tuple[Reading, ...]
     comparisons: dict[str, Comparison]
+    found: dict[str, tuple[PairFinding, ...]]
 
 
 @framework(
@@ -81,6 +85,7 @@ class Empirical:
         self._stance = stance
         self._scorer = scorer
         self._analyser = analyser
+        load_units()
 
     def verify(self, batch: ClaimBatch) -> list[Outcome]:
         """Return one opinion a claim.
@@ -107,29 +112,34 @@ class Empirical:
         cases = []
         for claim, analysis, items in zip(batch.claims, batch.analyses, lists, strict=True):
             names = [entity.text for entity in analysis.entities]
-            readings = tuple(read_evidence(item, _gated(names, item, next(rows))) for item in items)
-            cases.append(_Case(claim.text, analysis, items, readings, {}))
+            readings = tuple(read_evidence(item, gated(names, item, next(rows))) for item in items)
+            cases.append(_Case(claim.text, analysis, items, readings, {}, {}))
         return cases
 
     def _compared(self, cases: Sequence[_Case]) -> list[_Case]:
         """Compare the words of the strongest and of all structured items; exact answers replace readings."""
         chosen = [self._worth_comparing(case) for case in cases]
-        analyses = iter(self._analyser.analyse([item.text for items in chosen for item in items]))
+        texts = [item.text for items in chosen for item in items]
+        analyses = dict(zip(texts, self._analyser.analyse(texts), strict=True))
         done = []
         for case, items in zip(cases, chosen, strict=True):
-            comparisons = {
-                item.id: compare(case.text, case.analysis, item.text, next(analyses)) for item in items
-            }
+            comparisons, found = {}, {}
+            for item in items:
+                pair = (case.text, case.analysis, item.text, analyses[item.text])
+                comparisons[item.id] = compare(*pair)
+                found[item.id] = findings(*pair, title=item.title)
             exact = {
                 item.id: exact_answer(case.text, case.analysis, item, comparisons[item.id]) for item in items
             }
-            readings = tuple(_with_exact(reading, exact.get(reading.id)) for reading in case.readings)
-            done.append(replace(case, readings=readings, comparisons=comparisons))
+            readings = tuple(
+                _with_exact(_with_findings(reading, comparisons.get(reading.id)), exact.get(reading.id))
+                for reading in case.readings
+            )
+            done.append(replace(case, readings=readings, comparisons=comparisons, found=found))
         return done
 
     def _worth_comparing(self, case: _Case) -> list[Evidence]:
-        strongest = sorted(distinct(case.readings), key=_strength)[: self._config.compared_items]
-        wanted = {reading.id for reading in strongest}
+        wanted = {reading.id for reading in strongest(case.readings, self._config.compared_items)}
         return [item for item in case.items if item.id in wanted or item.kind != "passage"]
 
     def _aggregated(self, cases: Sequence[_Case]) -> list[Sequence[float]]:
@@ -142,17 +152,10 @@ class Empirical:
         return [[float(value) for value in next(answers)] if case.items else () for case in cases]
 
 
-def _gated(names: Sequence[str], item: Evidence, row: Sequence[float]) -> Sequence[float]:
-    """Return the stance row, or the row of a bystander when the item names nothing that the claim names.
-
-    A number that differs says nothing about a mountain the passage does not speak of. A name counts as
-    said when its longest word is.
-    """
-    if not names:
-        return row
-    said = set(_WORD.findall(passage_text(item).casefold()))
-    tellings = [max(_WORD.findall(name.casefold()), key=len, default="") for name in names]
-    return row if said.intersection(tellings) else _BYSTANDER
+def _with_findings(reading: Reading, comparison: Comparison | None) -> Reading:
+    if comparison is None:
+        return reading
+    return replace(reading, findings=findings_weight(comparison.findings))
 
 
 def _with_exact(reading: Reading, answer: Stance | None) -> Reading:
@@ -183,17 +186,19 @@ def _opinion(case: _Case, probabilities: Probabilities) -> Opinion:
         rationale=_rationale(case, label),
         findings=_findings(case),
         probabilities=probabilities,
-        stances=tuple(StanceJudgement(each.id, each.stance, each.probabilities) for each in case.readings),
+        stances=tuple(
+            StanceJudgement(each.id, each.stance, each.probabilities, case.found.get(each.id, ()))
+            for each in case.readings
+        ),
     )
 
 
 def _findings(case: _Case) -> tuple[Finding, ...]:
     """What the compared items show, item by item in id order, each naming its evidence."""
     return tuple(
-        replace(finding, evidence_id=item.id)
+        as_finding(found, item.id, case.text, item.text)
         for item in case.items
-        if item.id in case.comparisons
-        for finding in case.comparisons[item.id].findings
+        for found in case.found.get(item.id, ())
     )
 
 
@@ -213,7 +218,17 @@ def _rationale(case: _Case, label: str) -> str:
         opening += ", too weakly to decide it"
         quotes = [_quoted(case, min((found[0] for _, found in spoken), key=_strength))]
     shown = " against ".join(quotes if label == "CONFLICTING" else quotes[:1])
-    return f"{opening[0].upper()}{opening[1:]}; the strongest says {shown}."
+    reason = _reason(case, spoken[0][1][0])
+    return f"{opening[0].upper()}{opening[1:]}; the strongest says {shown}.{reason}"
+
+
+def _reason(case: _Case, reading: Reading) -> str:
+    """Return the exact finding that bears an item's stance out most, as a sentence; "" where none does."""
+    if reading.stance == "NEUTRAL":
+        return ""
+    best = decisive(case.found.get(reading.id, ()), against=reading.stance == "REFUTES")
+    item = next(each for each in case.items if each.id == reading.id)
+    return f" {in_words(best, case.text, item.text)}" if best else ""
 
 
 def _undecided(count: int) -> str:

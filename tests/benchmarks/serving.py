@@ -40,7 +40,13 @@ from data.parts import Parts
 from data.questions import Question
 from data.rows import BadRow, read_row
 from data.segments import write_documents
-from deployments.assembly import build_retriever, build_verifier, in_process_frameworks, in_threads
+from deployments.assembly import (
+    build_calibrations,
+    build_retriever,
+    build_verifier,
+    in_process_frameworks,
+    in_threads,
+)
 from deployments.verification import Verifier
 from tasks.kite import start
 from tasks.load_demo import DEMO, load_demo, load_patterns
@@ -120,11 +126,13 @@ def _read(path: Path) -> list[dict[str, Any]]:
 
 async def _in_process(settings: Settings, warm: list[str], asked: list[str], singles: int) -> dict[str, Any]:
     with local_parts(settings) as parts:
+        retriever = build_retriever(parts, settings)
         verifier = build_verifier(
             parts,
             settings,
             in_threads(in_process_frameworks(parts, settings)),
-            build_retriever(parts, settings),
+            retriever,
+            calibrations=build_calibrations(parts, retriever),
         )
         await verifier.answer(_questions(verifier, warm, 0.5))
         rates = {}

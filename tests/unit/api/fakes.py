@@ -14,13 +14,16 @@ import httpx
 from fastapi import FastAPI
 
 from data.analysis import Finding, Span
-from data.claims import Rejected
+from data.claims import ClaimContext, Rejected, normalise
 from data.errors import StoreUnavailableError
 from data.evidence import Evidence, RetrievalScores, StanceJudgement
 from data.knowledge import text_sha256
 from data.questions import Question
+from data.text.analyser import SpacyAnalyser
+from data.text.extraction import find_claims
 from data.verdicts import Opinion, Verdict, abstain
 from deployments.api.asgi import create_app
+from deployments.extraction import Extraction, ScoredClaim
 from deployments.services import ApiLimits, HealthReport, Services, ServiceState
 
 FRAMEWORKS = ("empirical", "contextual", "consistency", "power_dynamics", "utility", "evolution")
@@ -144,6 +147,22 @@ class FakeVerifier:
         ]
 
 
+_ANALYSER: list[SpacyAnalyser] = []
+
+
+async def fake_extract(text: str, context: ClaimContext) -> Extraction:
+    """Read the text for real; a claim is worth 0.3 for each figure in it, at most 0.9."""
+    if not _ANALYSER:
+        _ANALYSER.append(SpacyAnalyser())
+    reading = find_claims(text, _ANALYSER[0], context)
+    scored = []
+    for claim in reading.claims:
+        words = normalise(text[claim.span.start : claim.span.end])
+        figures = sum(word[:1].isdigit() for word in words.split())
+        scored.append(ScoredClaim(claim, words, round(min(0.9, 0.3 * figures), 6)))
+    return Extraction(text, tuple(scored), reading.skipped)
+
+
 @dataclass
 class Rig:
     """An app over fakes, with what the fakes saw. ``twin`` makes a second app over the same store."""
@@ -154,6 +173,7 @@ class Rig:
     observed: list[tuple[str, str, int]] = field(default_factory=list)
     moments: list[str] = field(default_factory=list)
     states: dict[str, ServiceState] = field(default_factory=dict)
+    with_extractor: bool = True
 
     def __post_init__(self) -> None:
         self.store = FakeKeyValueStore(self.clock)
@@ -175,6 +195,7 @@ class Rig:
             observe=lambda route, method, status, _s: self.observed.append((route, method, status)),
             limits=self.limits,
             links={"dashboard": "http://127.0.0.1:8265"},
+            extract=fake_extract if self.with_extractor else None,
         )
 
     def twin(self) -> FastAPI:

@@ -20,7 +20,7 @@ from data.errors import (
 )
 from deployments.client import client as client_module
 from deployments.client.client import KiteClient
-from deployments.client.render import print_verdict, verdict_text
+from deployments.client.render import print_verdict, render_text, verdict_text
 from tests.unit.api.fakes import Rig
 
 
@@ -187,3 +187,26 @@ def test_render_is_plain_when_not_a_terminal_and_coloured_when_it_is(rig: Rig) -
     )
     assert "\x1b" not in pipe.getvalue()
     assert "\x1b[" in screen.getvalue()
+
+
+def test_client_verifies_a_text_and_extracts_its_claims(rig: Rig) -> None:
+    """Both calls reach the service with their options; offsets slice the text."""
+    text = "Rome is old. Taxes rose 5% in 2020."
+    with client_of(rig) as client:
+        verified = client.verify_text(text, limit=1, min_check_worthiness=0.0, frameworks=["utility"])
+        found = client.extract_claims(text, min_check_worthiness=0.0)
+    (claim,) = verified["claims"]
+    assert text[claim["span"]["start"] : claim["span"]["end"]] == "Taxes rose 5% in 2020."
+    assert claim["verification"]["metadata"]["frameworks_used"] == ["utility"]
+    assert [item["check_worthy"] for item in found["claims"]] == [True, True]
+
+
+def test_render_text_shows_each_claim_its_place_and_what_it_leaves_open(rig: Rig) -> None:
+    """A reader sees which words hang on others before the verdict on them."""
+    answer = rig.post("/verify/text", {"text": "It fell by 3% in 2021 and 5% in 2022."}).json()
+    shown = Console(width=120, record=True, file=io.StringIO())
+    shown.print(render_text(answer))
+    text = shown.export_text()
+    assert "characters 0-37; check-worthy 90%" in text
+    assert "depends on its context: “It”" in text
+    assert "1 claims found, 1 worth checking, 1 verified." in text

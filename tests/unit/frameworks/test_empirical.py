@@ -39,14 +39,23 @@ class FakeStance:
         return (0.05, 0.9, 0.05) if "denied" in passage else (0.1, 0.1, 0.8)
 
 
+def as_scored(rows: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Verdict rows as the aggregator gives them: NOT_ENOUGH_INFO weighed against CONFLICTING alone."""
+    scored = rows.copy()
+    scored[:, 2] = rows[:, 3] * rows[:, 2] / (1 - rows[:, 2])
+    return (scored / scored.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
 class FakeScorer:
-    """Gives each side its strongest item's probability, and the rest to not enough information."""
+    """Gives each side half its strongest item's probability; two strong sides are a conflict."""
 
     def predict(self, model: str, features: NDArray[np.float32]) -> NDArray[np.float32]:
         assert model == "aggregator"
         named = {name: features[:, column] for column, name in enumerate(AGGREGATE_FEATURES)}
-        sides = np.stack([named["support_1"], named["refute_1"]], axis=1) / 2
-        return np.column_stack([sides, 1 - sides.sum(axis=1)]).astype(np.float32)
+        sides = np.stack([named["support_1"], named["refute_1"]], axis=1)
+        conflict = np.where(sides.min(axis=1) >= 0.5, 0.9, 0.02)
+        unknown = 1 - sides.sum(axis=1) / 2
+        return as_scored(np.column_stack([(1 - conflict)[:, None] * np.c_[sides / 2, unknown], conflict]))
 
     def bundle(self) -> str:
         return "fake"
@@ -56,7 +65,7 @@ class EagerScorer(FakeScorer):
     """Always sure that the claim is supported."""
 
     def predict(self, model: str, features: NDArray[np.float32]) -> NDArray[np.float32]:
-        return np.tile(np.array([0.98, 0.01, 0.01], dtype=np.float32), (len(features), 1))
+        return as_scored(np.tile(np.array([0.97, 0.01, 0.01, 0.01]), (len(features), 1)))
 
 
 def passage(name: str, text: str, title: str = "Eiffel Tower") -> Evidence:
@@ -119,6 +128,15 @@ def test_verify_with_a_supporting_passage_says_supported_and_quotes_it() -> None
     assert "one evidence item supports it" in opinion.rationale.lower()
     assert "confirmed that the tower is 330 metres tall" in opinion.rationale
     assert "Eiffel Tower" in opinion.rationale
+
+
+def test_verify_names_the_exact_finding_that_weighs_most() -> None:
+    """What bears the strongest item's stance out: a negation against the claim, a number for it."""
+    (refuted,) = verify((TOWER, [passage("a", "Surveyors denied that the tower is 330 metres tall.")]))
+    assert "Only the passage is negated: “Tower” in the claim, “denied” in the passage." in refuted.rationale
+    text = "Surveyors confirmed that the tower is 330 metres tall."
+    (supported,) = verify((TOWER, [passage("a", text)]), scorer=EagerScorer())
+    assert "330 metres" in supported.rationale.rsplit(").", 1)[1]
 
 
 def test_verify_without_a_supporting_item_never_says_supported() -> None:

@@ -17,7 +17,7 @@ from data.errors import ConfigError
 from data.evidence import ClaimBatch, Evidence
 from data.models.boosters import BoosterScorer
 from data.models.embedding import OnnxEmbedder
-from data.models.stance import FeatureStance
+from data.models.stance import TrainedStance
 from data.text.analyser import SpacyAnalyser
 from data.verdicts import Opinion
 from deployments.frameworks.empirical import Empirical, EmpiricalConfig
@@ -40,7 +40,7 @@ def framework(tmp_path_factory: pytest.TempPathFactory) -> Empirical:
     except ConfigError as exc:
         pytest.skip(f"the embedder's weights are not installed: {exc}")
     embedder = OnnxEmbedder(folder)
-    stance = FeatureStance(ANALYSER, embedder, ROOT / "models" / "stance")
+    stance = TrainedStance(ANALYSER, ROOT / "models" / "stance")
     scorer = BoosterScorer([ROOT / "models" / "aggregator"], embedder.identity)
     return Empirical(EmpiricalConfig(), stance=stance, scorer=scorer, analyser=ANALYSER)
 

@@ -1,8 +1,7 @@
 """How the shipped stance model behaves on plain statements: said, denied, changed in one place, beside
 another text.
 
-Needs the published embedder weights, which are not part of the repository; skips where they are not
-installed. The file ``plain_facts.json`` was at hand when bounds were chosen, ``plain_facts_unseen.json`` was
+The file ``plain_facts.json`` was at hand when bounds were chosen, ``plain_facts_unseen.json`` was
 not.
 """
 
@@ -13,12 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from data.errors import ConfigError
 from data.evidence import STANCES
-from data.models.embedding import OnnxEmbedder
-from data.models.stance import FeatureStance
+from data.models.stance import TrainedStance
 from data.text.analyser import SpacyAnalyser
-from tasks.build_embedder import build
 
 HERE = Path(__file__).parent
 SHIPPED = HERE.parents[2] / "models" / "stance"
@@ -27,20 +23,15 @@ WANTED = 0.95
 
 
 @pytest.fixture(scope="module")
-def stance(tmp_path_factory: pytest.TempPathFactory) -> FeatureStance:
-    folder = tmp_path_factory.mktemp("home") / "embedder"
-    try:
-        build(folder)
-    except ConfigError as exc:
-        pytest.skip(f"the embedder's weights are not installed: {exc}")
-    return FeatureStance(SpacyAnalyser(), OnnxEmbedder(folder), SHIPPED)
+def stance() -> TrainedStance:
+    return TrainedStance(SpacyAnalyser(), SHIPPED)
 
 
-def stances(stance: FeatureStance, pairs: list[tuple[str, str]]) -> list[str]:
+def stances(stance: TrainedStance, pairs: list[tuple[str, str]]) -> list[str]:
     return [STANCES[int(row.argmax())] for row in stance.judge(pairs)]
 
 
-def misbehaving(stance: FeatureStance, name: str) -> tuple[list[str], int]:
+def misbehaving(stance: TrainedStance, name: str) -> tuple[list[str], int]:
     """Return the pairs that do not behave, in words, and how many there are in all."""
     facts = json.loads((HERE / name).read_text(encoding="utf-8"))
     checks = [
@@ -63,13 +54,13 @@ def misbehaving(stance: FeatureStance, name: str) -> tuple[list[str], int]:
 
 
 @pytest.mark.parametrize("name", ["plain_facts.json", "plain_facts_unseen.json"])
-def test_judge_of_plain_facts_behaves(stance: FeatureStance, name: str) -> None:
+def test_judge_of_plain_facts_behaves(stance: TrainedStance, name: str) -> None:
     """Said supports; denied or changed does not support; another text is neutral."""
     wrong, count = misbehaving(stance, name)
     assert 1 - len(wrong) / count >= WANTED, "\n".join(wrong)
 
 
-def test_judge_of_a_denied_plain_fact_refutes(stance: FeatureStance) -> None:
+def test_judge_of_a_denied_plain_fact_refutes(stance: TrainedStance) -> None:
     """Not merely "does not support": at least nineteen in twenty are refuted."""
     facts = json.loads((HERE / "plain_facts.json").read_text(encoding="utf-8"))
     said = stances(stance, [(fact["negated"], fact["passage"]) for fact in facts])

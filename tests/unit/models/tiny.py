@@ -65,8 +65,30 @@ def weights() -> dict[str, NDArray[np.float32]]:
     return made
 
 
+def pair_weights() -> dict[str, NDArray[np.float32]]:
+    """Return the weights of a tiny cross-encoder."""
+    random = np.random.default_rng(5)
+    head = {
+        "classifier.weight": random.normal(0.0, 0.6, (3, SHAPE.hidden)).astype(np.float32),
+        "classifier.bias": random.normal(0.0, 0.3, 3).astype(np.float32),
+    }
+    return {**weights(), **head}
+
+
 def reference(made: dict[str, NDArray[np.float32]], ids: list[int]) -> NDArray[np.float64]:
     """Return the sentence vector of one text by plain numpy, written from the papers, not from the graph."""
+    mean = states(made, ids, [0] * len(ids)).mean(0)
+    return np.asarray(mean / np.linalg.norm(mean))
+
+
+def reference_logits(made: dict[str, NDArray[np.float32]], ids: list[int], sides: list[int]) -> list[float]:
+    """Return the cross-encoder's logits of one pair by plain numpy."""
+    first = states(made, ids, sides)[0]
+    return list(made["classifier.weight"] @ first + made["classifier.bias"])
+
+
+def states(made: dict[str, NDArray[np.float32]], ids: list[int], sides: list[int]) -> NDArray[np.float64]:
+    """Return the last hidden states (length, hidden): every layer for every token."""
     w = {name: value.astype(np.float64) for name, value in made.items()}
 
     def norm(x: NDArray[np.float64], name: str) -> NDArray[np.float64]:
@@ -78,7 +100,7 @@ def reference(made: dict[str, NDArray[np.float32]], ids: list[int]) -> NDArray[n
         return np.asarray(x @ w[f"{name}.weight"].T + w[f"{name}.bias"])
 
     x = w["embeddings.word_embeddings.weight"][ids] + w["embeddings.position_embeddings.weight"][: len(ids)]
-    x = norm(x + w["embeddings.token_type_embeddings.weight"][0], "embeddings.LayerNorm")
+    x = norm(x + w["embeddings.token_type_embeddings.weight"][sides], "embeddings.LayerNorm")
     width = SHAPE.hidden // SHAPE.heads
     for layer in range(SHAPE.layers):
         prefix = f"encoder.layer.{layer}"
@@ -93,8 +115,7 @@ def reference(made: dict[str, NDArray[np.float32]], ids: list[int]) -> NDArray[n
         wide = dense(x, f"{prefix}.intermediate.dense")
         active = wide * 0.5 * (1.0 + np.vectorize(math.erf)(wide / math.sqrt(2.0)))
         x = norm(x + dense(active, f"{prefix}.output.dense"), f"{prefix}.output.LayerNorm")
-    mean = x.mean(0)
-    return np.asarray(mean / np.linalg.norm(mean))
+    return x
 
 
 def write_tokenizer(path: Path) -> None:
