@@ -1,19 +1,21 @@
 """Whether a typed fact answers a claim exactly: same subject and property, a value, and nothing else said.
 
 Called by the empirical framework for evidence of kind fact or graph. Pure. Careful on purpose: a claim that
-says anything beyond the fact gets no exact answer here and is left to the stance model.
+says anything beyond the fact gets no exact answer here and is left to the stance model, and a fact about
+another property of the same subject is no evidence at all.
 """
 
 from __future__ import annotations
 
 import re
 
-from data.analysis import Analysis, Span
+from data.analysis import Analysis, Span, Token
 from data.evidence import Evidence, Stance
 from data.text.comparison import FEATURE_NAMES, Comparison
 
 _AT = {name: index for index, name in enumerate(FEATURE_NAMES)}
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
+_DAY = re.compile(r"\d{3,4}-\d\d-\d\d$")
 #: Words of a property's name that carry no meaning of their own.
 _EMPTY_WORDS = frozenset(
     [
@@ -56,8 +58,21 @@ _SAID_AS: dict[str, frozenset[str]] = {
     "died": frozenset({"die", "death"}),
     "inception": frozenset({"found", "founded", "establish", "create"}),
     "founded": frozenset({"found", "establish", "create"}),
-    "located": frozenset({"locate", "lie", "stand", "situate"}),
+    "located": frozenset({"locate", "lie", "stand", "situate", "in", "on"}),
+    "contained": frozenset({"located", "locate", "lie", "stand", "situate", "in", "on"}),
+    "author": frozenset({"write", "wrote", "written"}),
+    "painter": frozenset({"paint"}),
+    "creator": frozenset({"create", "paint", "write", "design", "build", "make", "compose"}),
+    "composer": frozenset({"compose", "write"}),
+    "headquarters": frozenset({"headquarter", "base", "based", "seat"}),
+    "won": frozenset({"win", "receive", "award"}),
 }
+#: Words that narrow a property without naming it: "8,849 m high" speaks of a maximum height too.
+_NARROWING = frozenset(
+    {"maximum", "mean", "average", "total", "overall", "number", "date", "place", "record"}
+)
+#: Properties with one value: another one contradicts.
+_ONE_VALUED = frozenset({"capital", "largest city", "largest moon", "highest mountain", "birthplace"})
 #: Letters two words must share from the start to be forms of one another ("found", "founded").
 _STEM = 5
 
@@ -72,10 +87,46 @@ def exact_answer(claim: str, analysis: Analysis, item: Evidence, comparison: Com
     ):
         return None
     told = _told_value(claim, item, comparison)
-    if told is None or not _same_statement(claim, analysis, item):
+    other = _other_object(claim, analysis, item) if told is None else None
+    told = False if other is not None else told
+    if told is None or not _same_statement(claim, analysis, item, other):
         return None
     negated = comparison.features[_AT["negation_mismatch"]] > 0
     return "SUPPORTS" if told != negated else "REFUTES"
+
+
+def says_nothing_of(claim: str, analysis: Analysis, item: Evidence) -> bool:
+    """Return whether a fact leaves the claim open, whatever its words have in common with it.
+
+    It does when the claim does not name its property ("speaks Portuguese", beside a nationality) or names no
+    value (beside a number or a day), and when the claim says all of the fact and something else besides ("in
+    1928", beside who discovered it).
+    """
+    if item.kind == "passage" or not item.predicate:
+        return False
+    if not all(_is_told(words, analysis) for words in _property_words(item.predicate)):
+        return True
+    if not analysis.quantities and not analysis.dates and _has_value(item):
+        return True
+    denied = any(cue.kind == "negation" for cue in analysis.cues)
+    return bool(item.object and not denied and _places(item.object, claim))
+
+
+def _other_object(claim: str, analysis: Analysis, item: Evidence) -> Span | None:
+    """Return the one other name that the claim gives for a property of one value, or ``None``."""
+    if (item.predicate or "").casefold() not in _ONE_VALUED or not item.object:
+        return None
+    told = _places(item.subject or "", claim)
+    names = [each.span for each in analysis.entities if not any(_overlap(each.span, span) for span in told)]
+    return names[0] if len(names) == 1 and not _places(item.object, claim) else None
+
+
+def _has_value(item: Evidence) -> bool:
+    return item.value is not None or _DAY.match(item.object or "") is not None
+
+
+def _overlap(one: Span, other: Span) -> bool:
+    return one.start < other.end and other.start < one.end
 
 
 def _told_value(claim: str, item: Evidence, comparison: Comparison) -> bool | None:
@@ -93,34 +144,45 @@ def _told_value(claim: str, item: Evidence, comparison: Comparison) -> bool | No
     return True if item.object and _places(item.object, claim) else None
 
 
-def _same_statement(claim: str, analysis: Analysis, item: Evidence) -> bool:
-    """Return whether every content word of the claim belongs to the fact's subject, property or value."""
+def _same_statement(claim: str, analysis: Analysis, item: Evidence, other: Span | None) -> bool:
+    """Return whether the claim names the property, and nothing beside subject, property and value.
+
+    ``other`` is the value that it gives instead of the fact's.
+    """
     subject = _places(item.subject or "", claim)
     if not subject:
         return False
-    taken = [*subject, *_places(item.object or "", claim)]
+    taken = [*subject, *_places(item.object or "", claim), *([other] if other else [])]
     taken += [quantity.span for quantity in analysis.quantities] + [date.span for date in analysis.dates]
-    property_words = _property_words(item.predicate or "")
-    named = not property_words
+    wanted = _property_words(item.predicate or "")
+    if not all(_is_told(words, analysis) for words in wanted):
+        return False
+    own = frozenset(word.casefold() for word in _WORD.findall(item.predicate or ""))
     for token in analysis.tokens:
         if any(span.start <= token.span.start < span.end for span in taken) or not token.text[0].isalnum():
             continue
-        if any(
-            _same_word(token.text.casefold(), word) or _same_word(token.lemma, word)
-            for word in property_words
-        ):
-            named = True
-        elif not token.is_stop:
+        if not token.is_stop and not any(_is_one_of(token, words) for words in [*wanted, own]):
             return False
-    return named
+    return True
 
 
-def _property_words(predicate: str) -> frozenset[str]:
-    words = {word.casefold() for word in _WORD.findall(predicate)} - _EMPTY_WORDS
-    said: set[str] = set()
-    for word in words:
-        said |= _SAID_AS.get(word, frozenset())
-    return frozenset(words | said)
+def _property_words(predicate: str) -> list[frozenset[str]]:
+    """Return, for each word that names the property, the words it may be said with.
+
+    A word that only narrows may go unsaid; where there are no others, it is what names the property.
+    """
+    words = [word.casefold() for word in _WORD.findall(predicate)]
+    naming = [word for word in words if word not in _EMPTY_WORDS]
+    telling = [word for word in naming if word not in _NARROWING] or naming
+    return [frozenset({word}) | _SAID_AS.get(word, frozenset()) for word in telling]
+
+
+def _is_told(words: frozenset[str], analysis: Analysis) -> bool:
+    return any(_is_one_of(token, words) for token in analysis.tokens)
+
+
+def _is_one_of(token: Token, words: frozenset[str]) -> bool:
+    return any(_same_word(token.text.casefold(), word) or _same_word(token.lemma, word) for word in words)
 
 
 def _same_word(left: str, right: str) -> bool:

@@ -23,6 +23,7 @@ from data.exact.telling import as_finding, in_words
 from data.models.aggregation import (
     AGGREGATE_FEATURES,
     AGGREGATOR,
+    BYSTANDER,
     NO_EVIDENCE,
     Reading,
     claim_features,
@@ -34,7 +35,7 @@ from data.models.aggregation import (
     read_evidence,
     strongest,
 )
-from data.models.exact_answer import exact_answer
+from data.models.exact_answer import exact_answer, says_nothing_of
 from data.ports import Scorer, StanceModel, TextAnalyser
 from data.text.comparison import Comparison, compare
 from data.verdicts import VERDICT_LABELS, Opinion, Outcome, Probabilities
@@ -112,7 +113,9 @@ class Empirical:
         cases = []
         for claim, analysis, items in zip(batch.claims, batch.analyses, lists, strict=True):
             names = [entity.text for entity in analysis.entities]
-            readings = tuple(read_evidence(item, gated(names, item, next(rows))) for item in items)
+            readings = tuple(
+                read_evidence(item, _heard((claim.text, analysis), names, item, next(rows))) for item in items
+            )
             cases.append(_Case(claim.text, analysis, items, readings, {}, {}))
         return cases
 
@@ -150,6 +153,13 @@ class Empirical:
         features = np.stack(rows).reshape(len(rows), len(AGGREGATE_FEATURES))
         answers = iter(self._scorer.predict(AGGREGATOR, features))
         return [[float(value) for value in next(answers)] if case.items else () for case in cases]
+
+
+def _heard(
+    claim: tuple[str, Analysis], names: Sequence[str], item: Evidence, row: Sequence[float]
+) -> Sequence[float]:
+    """Return the stance row of an item, or a bystander's where it speaks of something else."""
+    return BYSTANDER if says_nothing_of(*claim, item) else gated(names, item, row)
 
 
 def _with_findings(reading: Reading, comparison: Comparison | None) -> Reading:
