@@ -80,7 +80,8 @@ def _rival(frame: Frame, name: Entity) -> Entity | None:
     preposition, before = _slot(frame.claim, name)
     if not before:
         return None
-    if not preposition and name == frame.claim.analysis.entities[0]:
+    names = frame.claim.analysis.entities
+    if not preposition and len(names) > 1 and name == names[0]:
         return None  # what the claim is about is told in other ways
     own = _telling(frame.claim, name)
     for other in frame.passage.analysis.entities:

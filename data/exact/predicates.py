@@ -1,7 +1,8 @@
 """Sets negation and antonyms of a claim against those of a passage.
 
 Called by ``data.exact.comparison``. Negation and antonyms are one question, which way a predicate points: a
-word and its opposite disagree, unless one of the two is negated.
+word and its opposite disagree, unless one of the two is negated. What is "not alive" is dead; what does "not
+rise" need not fall.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from data.analysis import FindingOutcome, PairFinding, Span
-from data.exact.converses import converses
+from data.exact.converses import complementary, converses
 from data.exact.frame import Frame
 from data.exact.nationalities import country_of
 from data.exact.side import Side
@@ -165,7 +166,8 @@ def _antonyms(frame: Frame, mine: list[_Denial], theirs: list[_Denial]) -> list[
         if frozenset((lemma, word)) in converses():
             found.append(frame.finding(("antonym", "not_comparable"), spans, "two sides of one relation"))
         elif (place in turned) != (other in denied):
-            found.append(frame.finding(("antonym", "agrees"), spans, "opposites, one of them negated"))
+            outcome: FindingOutcome = "agrees" if complementary(lemma, word) else "not_comparable"
+            found.append(frame.finding(("antonym", outcome), spans, "opposites, one of them negated"))
         else:
             found.append(frame.finding(("antonym", "conflicts"), spans, "opposites"))
     return found

@@ -40,8 +40,11 @@ class Context:
     before: str
 
     def likeness(self, other: Context) -> float:
-        """Return how much two contexts share, 0 to 3: half a point a near key, one a next or last one."""
-        last = 0.5 if self.before and self.before == other.before else 0.0
+        """Return how much two contexts share, 0 to 3: half a point a near key, one a next one.
+
+        The same last key before both is one more: "ended in 1918" is of the end.
+        """
+        last = 1.0 if self.before and self.before == other.before else 0.0
         return min(3.0, 0.5 * len(self.near & other.near) + 0.5 * len(self.next & other.next) + last)
 
 

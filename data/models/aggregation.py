@@ -120,16 +120,21 @@ def passage_text(item: Evidence) -> str:
 
 
 def gated(names: Sequence[str], item: Evidence, row: Sequence[float]) -> Sequence[float]:
-    """Return the stance row, or the row of a bystander when the item names nothing that the claim names.
+    """Return the stance row, or a bystander's when the item names nothing that the claim names."""
+    return BYSTANDER if names_nothing_of(names, item) else row
+
+
+def names_nothing_of(names: Sequence[str], item: Evidence) -> bool:
+    """Return whether an item names not one of the claim's ``names``; ``False`` where the claim has none.
 
     A number that differs says nothing about a mountain the passage does not speak of. A name counts as
     said when its longest word is.
     """
     if not names:
-        return row
+        return False
     said = set(_WORD.findall(passage_text(item).casefold()))
     tellings = [max(_WORD.findall(name.casefold()), key=len, default="") for name in names]
-    return row if said.intersection(tellings) else BYSTANDER
+    return not said.intersection(tellings)
 
 
 def findings_weight(findings: Iterable[Finding | PairFinding]) -> float:

@@ -30,7 +30,7 @@ from data.models.aggregation import (
     conclude,
     distinct,
     findings_weight,
-    gated,
+    names_nothing_of,
     passage_text,
     read_evidence,
     strongest,
@@ -102,19 +102,24 @@ class Empirical:
         ]
 
     def _read(self, batch: ClaimBatch) -> list[_Case]:
-        """Judge all items of all claims in one call."""
+        """Judge all items of all claims in one call, save those that speak of something else."""
         lists = [tuple(sorted(items, key=lambda item: item.id)) for items in batch.evidence]
+        speaking = [
+            [_speaks_of(claim.text, analysis, item) for item in items]
+            for claim, analysis, items in zip(batch.claims, batch.analyses, lists, strict=True)
+        ]
         pairs = [
             (claim.text, passage_text(item))
-            for claim, items in zip(batch.claims, lists, strict=True)
-            for item in items
+            for claim, items, speaks in zip(batch.claims, lists, speaking, strict=True)
+            for item, speaks_of in zip(items, speaks, strict=True)
+            if speaks_of
         ]
         rows = iter(self._stance.judge(pairs)) if pairs else iter(())
         cases = []
-        for claim, analysis, items in zip(batch.claims, batch.analyses, lists, strict=True):
-            names = [entity.text for entity in analysis.entities]
+        for claim, analysis, items, speaks in zip(batch.claims, batch.analyses, lists, speaking, strict=True):
             readings = tuple(
-                read_evidence(item, _heard((claim.text, analysis), names, item, next(rows))) for item in items
+                read_evidence(item, next(rows) if speaks_of else BYSTANDER)
+                for item, speaks_of in zip(items, speaks, strict=True)
             )
             cases.append(_Case(claim.text, analysis, items, readings, {}, {}))
         return cases
@@ -155,11 +160,10 @@ class Empirical:
         return [[float(value) for value in next(answers)] if case.items else () for case in cases]
 
 
-def _heard(
-    claim: tuple[str, Analysis], names: Sequence[str], item: Evidence, row: Sequence[float]
-) -> Sequence[float]:
-    """Return the stance row of an item, or a bystander's where it speaks of something else."""
-    return BYSTANDER if says_nothing_of(*claim, item) else gated(names, item, row)
+def _speaks_of(claim: str, analysis: Analysis, item: Evidence) -> bool:
+    """Return whether an item is worth reading: it names what the claim names, and a fact its property."""
+    names = [entity.text for entity in analysis.entities]
+    return not says_nothing_of(claim, analysis, item) and not names_nothing_of(names, item)
 
 
 def _with_findings(reading: Reading, comparison: Comparison | None) -> Reading:
