@@ -25,6 +25,7 @@ _DENYING = frozenset(
         *("failed to", "fail to", "fails to", "failing to", "failure to"),
     )
 )
+_PHRASE_BREAKS = frozenset((",", ";", ":", "(", ")", ".", "and", "or", "but", "–", "—"))
 #: Tokens to either side of a value that stand next to it, and near it.
 _NEXT, _NEAR = 3, 8
 #: Weight of a name in a frame, against 1 for another content word.
@@ -33,19 +34,21 @@ NAME_WEIGHT = 1.5
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """Keys beside a value or time: next to it, near it (the next ones included), and the last one before."""
+    """Keys beside a value or time: next to it, near it (the next ones included), just before and after it."""
 
     next: frozenset[str]
     near: frozenset[str]
     before: str
+    after: str
 
     def likeness(self, other: Context) -> float:
         """Return how much two contexts share, 0 to 3: half a point a near key, one a next one.
 
-        The same last key before both is one more: "ended in 1918" is of the end.
+        The same key just before or just after is one more: "ended in 1918" is of the end.
         """
-        last = 1.0 if self.before and self.before == other.before else 0.0
-        return min(3.0, 0.5 * len(self.near & other.near) + 0.5 * len(self.next & other.next) + last)
+        close = float(bool(self.before) and self.before == other.before)
+        close += float(bool(self.after) and self.after == other.after)
+        return min(3.0, 0.5 * len(self.near & other.near) + 0.5 * len(self.next & other.next) + close)
 
 
 class Side:
@@ -127,9 +130,17 @@ class Side:
         return tuple(self._context(time.span) for time in self.times)
 
     def _context(self, span: Span) -> Context:
-        first, _ = self.places(span)
-        before = next((key for key in reversed(self.keys[max(0, first - _NEXT) : first]) if key), "")
-        return Context(self.near(span, _NEXT), self.near(span, _NEAR), before)
+        first, end = self.places(span)
+        before = self._first_key(range(first - 1, max(-1, first - 1 - _NEXT), -1))
+        after = self._first_key(range(end, min(len(self.keys), end + _NEXT)))
+        return Context(self.near(span, _NEXT), self.near(span, _NEAR), before, after)
+
+    def _first_key(self, places: range) -> str:
+        """Return the first key at ``places`` before the phrase ends, or ""."""
+        for place in places:
+            if self.keys[place] or self.analysis.tokens[place].text in _PHRASE_BREAKS:
+                return self.keys[place]
+        return ""
 
     @cached_property
     def opposing(self) -> dict[str, int]:
