@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pint
 import pytest
@@ -28,6 +29,11 @@ CONVENTIONS = {"mo", "decade", "century", "millennium", "acre"}
 LIBRARY_BASES = {"data": "byte"}
 
 
+@pytest.fixture(scope="module")
+def library() -> Any:
+    return pint.UnitRegistry(cache_folder=None)
+
+
 @pytest.mark.parametrize(
     "symbol",
     sorted(
@@ -39,10 +45,10 @@ LIBRARY_BASES = {"data": "byte"}
         - CONVENTIONS
     ),
 )
-def test_own_factor_is_the_librarys_definition(symbol: str) -> None:
+def test_own_factor_is_the_librarys_definition(library: Any, symbol: str) -> None:
     """Every plain physical unit converts as the units library says."""
     unit = next(unit for unit in UNITS.values() if unit.symbol == symbol)
-    quantity = pint.UnitRegistry(cache_folder=None).Quantity(1.0, SPELT.get(symbol, symbol))
+    quantity = library.Quantity(1.0, SPELT.get(symbol, symbol))
     base = LIBRARY_BASES.get(unit.dimension)
     converted = quantity.to(base) if base else quantity.to_base_units()
     size = converted.magnitude * (

@@ -59,7 +59,7 @@ def test_any_two_texts_give_findings_with_spans_inside_them(claim: str, passage:
 
 
 @given(claim=TEXTS, passage=TEXTS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_findings_depend_on_the_two_texts_alone(claim: str, passage: str) -> None:
     """A second analyser, and the caches the first call filled, change nothing."""
     mine, theirs = ANALYSER.analyse([claim, passage])
