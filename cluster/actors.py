@@ -88,6 +88,10 @@ class KeeperActor:
         """Return label and note of the last feedback on a verdict, or ``None``."""
         return self._reader.last_feedback(tenant, verdict_id)
 
+    def rebuild(self, view: str) -> int:
+        """Build a view anew from the ledger while the old one serves; return its position."""
+        return self._keeper.rebuild(view)
+
     def stats(self) -> dict[str, Any]:
         """Return sizes and positions of the ledger and its views."""
         return dict(msgspec.to_builtins(self._keeper.stats()))

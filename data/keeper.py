@@ -16,11 +16,12 @@ from typing import IO, Protocol
 
 from data import changes, segments
 from data.commits import GroupCommit
-from data.errors import KiteError, StoreUnavailableError
+from data.errors import ConflictError, KiteError, StoreUnavailableError
 from data.knowledge import Change
 from data.ledger import Entry, Ledger, Writing
 from data.ports import Clock, WriteReceipt
 from data.views.library import Library, ViewState
+from data.views.view import View
 
 #: Entries read from the ledger at a time while a view catches up.
 PAGE = 2_000
@@ -69,6 +70,7 @@ class Keeper(Library):
             self._vectors = vectors
             self._knowledge_seq = 0
             self._apply_lock = threading.RLock()
+            self._rebuild_lock = threading.Lock()
             self.refresh()
         except BaseException:
             self._lock.close()
@@ -117,6 +119,25 @@ class Keeper(Library):
             self._catch_up_views()
             self._catch_up_vectors()
 
+    def rebuild(self, name: str) -> int:
+        """Build a view anew from the ledger while the old one serves, then serve it; return its position.
+
+        Raises:
+            NotFoundError: there is no such view. ConflictError: a view is being built already.
+        """
+        if not self._rebuild_lock.acquire(blocking=False):
+            raise ConflictError("A view is being built again already: wait until it is done.")
+        try:
+            fresh = self.fresh_view(name)
+            self._replay(fresh)
+            with self._apply_lock:
+                # Writers wait for what was written meanwhile, which is little.
+                self._replay(fresh)
+                self.serve(fresh)
+            return self.applied_seq()
+        finally:
+            self._rebuild_lock.release()
+
     def stats(self) -> KeeperStats:
         """Return where the keeper stands."""
         return KeeperStats(
@@ -159,6 +180,10 @@ class Keeper(Library):
         if known:
             self._vectors.apply(known)
             self._knowledge_seq = known[-1].seq
+
+    def _replay(self, view: View) -> None:
+        while page := self._ledger.read(view.applied_seq(), PAGE):
+            view.apply(page)
 
     def _catch_up_views(self) -> None:
         head, after = self._ledger.head(), self.applied_seq()

@@ -6,14 +6,13 @@ built again.
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any
 
 from data.claims import TenantId
-from data.errors import CorruptDataError
+from data.errors import NotFoundError
 from data.feedback import CalibrationMark, CalibrationQuery, FeedbackSample
 from data.knowledge import Document, Fact, Passage, PastVerdict, Pattern, PatternHit, Source
 from data.ledger import Entry
@@ -22,14 +21,14 @@ from data.views.facts import FactFilter, FactsView
 from data.views.graph import GraphView
 from data.views.history import HistoryView
 from data.views.passages import PassagesView
+from data.views.served import Served
 from data.views.sparql import SparqlAnswer
 from data.views.view import View
 
 #: Folder of the views, under the home.
 FOLDER = "views"
-_LOG = logging.getLogger(__name__)
-
-AnyView = TypeVar("AnyView", bound=View)
+#: Folder in it where views are built anew.
+REBUILDING = "rebuilding"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +52,40 @@ class Library:
     def __init__(self, home: Path, *, newest: int | None = None) -> None:
         self._home = home
         folder = home / FOLDER
-        self._passages = _opened(folder / "passages.sqlite", lambda path: PassagesView(path, home), newest)
-        self._facts = _opened(folder / "facts.duckdb", lambda path: FactsView(path, home), newest)
-        self._graph = _opened(folder / "graph", lambda path: GraphView(path, home), newest)
-        self._history = _opened(folder / "history.sqlite", HistoryView, newest)
+        self._passages = Served(folder / "passages.sqlite", lambda path: PassagesView(path, home), newest)
+        self._facts = Served(folder / "facts.duckdb", lambda path: FactsView(path, home), newest)
+        self._graph = Served(folder / "graph", lambda path: GraphView(path, home), newest)
+        self._history = Served(folder / "history.sqlite", HistoryView, newest)
 
     def views(self) -> tuple[View, ...]:
         """Return the views, in the order in which they are brought up to date."""
+        return tuple(one.view for one in self._served())
+
+    def fresh_view(self, name: str) -> View:
+        """Return an empty view of that name, to be filled from the ledger and then served.
+
+        Raises:
+            NotFoundError: there is no such view.
+        """
+        view: View = self._called(name).fresh(self._home / FOLDER / REBUILDING)
+        return view
+
+    def serve(self, fresh: View) -> None:
+        """Serve a view made by ``fresh_view`` in place of the one of its name.
+
+        No change may be applied meanwhile.
+        """
+        self._called(fresh.name).replace_by(fresh, self._home / FOLDER / REBUILDING)
+
+    def _served(self) -> tuple[Served[Any], ...]:
         return self._passages, self._facts, self._graph, self._history
+
+    def _called(self, name: str) -> Served[Any]:
+        for one in self._served():
+            if one.view.name == name:
+                return one
+        names = ", ".join(one.view.name for one in self._served())
+        raise NotFoundError(f"There is no view {name!r}: the views are {names}.")
 
     def apply(self, entries: Sequence[Entry]) -> None:
         """Take in entries in ``seq`` order; a view skips what it has."""
@@ -73,39 +98,39 @@ class Library:
 
     def search_text(self, queries: Sequence[Query], k: int) -> list[list[Hit]]:
         """See ``LexicalIndex``."""
-        return self._passages.search_text(queries, k)
+        return self._passages.ask(lambda view: view.search_text(queries, k))
 
     def passages(self, wanted: Sequence[tuple[Query, Sequence[str]]]) -> list[dict[str, Passage]]:
         """See ``PassageStore``."""
-        return self._passages.passages(wanted)
+        return self._passages.ask(lambda view: view.passages(wanted))
 
     def sources(self, tenant: TenantId, ids: Sequence[str], *, as_of: int | None = None) -> list[Source]:
         """See ``PassageStore``; with ``as_of``, as they were then."""
-        return self._passages.sources(tenant, ids, as_of=as_of)
+        return self._passages.ask(lambda view: view.sources(tenant, ids, as_of=as_of))
 
     def document(self, tenant: TenantId, document_id: str, *, as_of: int | None = None) -> Document | None:
         """Return a document as it was written, or ``None``."""
-        return self._passages.document(tenant, document_id, as_of=as_of)
+        return self._passages.ask(lambda view: view.document(tenant, document_id, as_of=as_of))
 
     def patterns(self, tenant: TenantId) -> list[Pattern]:
         """Return the tenant's and the shared patterns, sorted by id."""
-        return self._passages.patterns(tenant)
+        return self._passages.ask(lambda view: view.patterns(tenant))
 
     def match(self, queries: Sequence[Query]) -> list[list[PatternHit]]:
         """See ``PatternStore``."""
-        return self._passages.match(queries)
+        return self._passages.ask(lambda view: view.match(queries))
 
     def facts_about(self, queries: Sequence[Query], limit: int) -> list[list[Fact]]:
         """See ``FactStore``."""
-        return self._facts.facts_about(queries, limit)
+        return self._facts.ask(lambda view: view.facts_about(queries, limit))
 
     def facts(self, tenant: TenantId, wanted: FactFilter) -> list[Fact]:
         """Return a page of the facts that a tenant sees, sorted by id."""
-        return self._facts.facts(tenant, wanted)
+        return self._facts.ask(lambda view: view.facts(tenant, wanted))
 
     def statements_about(self, queries: Sequence[Query], limit: int) -> list[list[Fact]]:
         """See ``FactStore``."""
-        return self._graph.statements_about(queries, limit)
+        return self._graph.ask(lambda view: view.statements_about(queries, limit))
 
     def sparql(self, tenant: TenantId, query: str, *, most: int = 10_000) -> SparqlAnswer:
         """Answer a read-only SPARQL query over what the tenant and the shared tenant hold now.
@@ -113,74 +138,51 @@ class Library:
         Raises:
             InvalidValueError: not a query, one that calls another server, or more than ``most`` rows.
         """
-        return self._graph.query(tenant, query, most=most)
+        return self._graph.ask(lambda view: view.query(tenant, query, most=most))
 
     def past_verdicts(self, queries: Sequence[HistoryQuery]) -> list[list[PastVerdict]]:
         """See ``HistoryStore``."""
-        return self._history.past_verdicts(queries)
+        return self._history.ask(lambda view: view.past_verdicts(queries))
 
     def verdict(self, tenant: TenantId, verdict_id: str) -> bytes | None:
         """Return the stored verdict document (JSON), or ``None``."""
-        return self._history.verdict(tenant, verdict_id)
+        return self._history.ask(lambda view: view.verdict(tenant, verdict_id))
 
     def verdicts(self, tenant: TenantId, *, before_seq: int, limit: int) -> list[PastVerdict]:
         """Return a tenant's verdicts before a position, newest first: a page of its history."""
-        return self._history.verdicts(tenant, before_seq=before_seq, limit=limit)
+        return self._history.ask(lambda view: view.verdicts(tenant, before_seq=before_seq, limit=limit))
 
     def calibration_marks(self, queries: Sequence[CalibrationQuery]) -> list[CalibrationMark]:
         """See ``FeedbackStore``."""
-        return self._history.calibration_marks(queries)
+        return self._history.ask(lambda view: view.calibration_marks(queries))
 
     def feedback_samples(self, query: CalibrationQuery) -> list[FeedbackSample]:
         """See ``FeedbackStore``."""
-        return self._history.feedback_samples(query)
+        return self._history.ask(lambda view: view.feedback_samples(query))
 
     def last_feedback(self, tenant: TenantId, verdict_id: str) -> tuple[str, str] | None:
         """See ``FeedbackStore``."""
-        said = self._history.feedback(tenant, verdict_id)
+        said = self._history.ask(lambda view: view.feedback(tenant, verdict_id))
         return (said[-1].label, said[-1].note) if said else None
 
     def verdict_labels(self, tenant: TenantId) -> dict[str, int]:
         """Return how often each label was given to a tenant's claims."""
-        return self._facts.verdict_labels(tenant)
+        return self._facts.ask(lambda view: view.verdict_labels(tenant))
 
     def states(self) -> dict[str, ViewState]:
         """Return each view's state by its name."""
-        counted = (self._passages, self._facts, self._graph, self._history)
-        return {view.name: ViewState(view.applied_seq(), view.counts()) for view in counted}
+        counted = (
+            one.ask(lambda view: (view.name, ViewState(view.applied_seq(), view.counts())))
+            for one in self._served()
+        )
+        return dict(counted)
 
     def ping(self) -> None:
         """Raise ``StoreUnavailableError`` when a view does not answer."""
-        for view in self.views():
-            view.ping()
+        for one in self._served():
+            one.ask(lambda view: view.ping())
 
     def close(self) -> None:
         """Write what is pending and release the files."""
         for view in self.views():
             view.close()
-
-
-def _opened(path: Path, build: Callable[[Path], AnyView], newest: int | None) -> AnyView:
-    try:
-        view = build(path)
-    except CorruptDataError as exc:
-        _LOG.warning("A view is built again from the ledger: %s", exc)
-        _move_aside(path)
-        return build(path)
-    if newest is not None and view.applied_seq() > newest:
-        _LOG.warning("The view %s is ahead of the ledger and is built again.", view.name)
-        view.close()
-        _move_aside(path)
-        return build(path)
-    return view
-
-
-def _move_aside(path: Path) -> None:
-    """Rename a view's files to ``….corrupt-N``: they are kept for whoever wants to know what happened."""
-    number = 1
-    while path.with_name(f"{path.name}.corrupt-{number}").exists():
-        number += 1
-    for suffix in ("", "-wal", "-shm", ".wal"):
-        file = path.with_name(path.name + suffix)
-        if file.exists():
-            file.rename(path.with_name(f"{path.name}.corrupt-{number}{suffix}"))
