@@ -7,10 +7,10 @@ KITE   := $(BIN)/python -m tasks.kite
 LOCK_OPTIONS := --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
                 --no-emit-package nvidia-nccl-cu12 --no-emit-package nvidia-nccl-cu13
 
-.PHONY: help run up down status test check fmt lint types arch unit contract cluster bench behaviour fuzz docs lock clean
+.PHONY: help run up down status test check fmt lint types arch unit contract cluster crash bench bench-ledger bench-backups behaviour fuzz docs lock clean
 
 help:  ## show this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 $(VENV)/installed: requirements.lock requirements-models.lock
 	@echo "Making the environment in $(VENV) (the first time takes a few minutes) …"
@@ -64,6 +64,16 @@ cluster: $(VENV)/dev-installed  ## the tests that need a Ray cluster
 bench: $(VENV)/dev-installed  ## measure; prints one JSON document
 	@$(BIN)/python -m tests.benchmarks.serving $(ARGS)
 
+bench-ledger: $(VENV)/dev-installed  ## measure the ledger; prints one JSON document
+	@$(BIN)/python -m tests.benchmarks.ledger $(ARGS)
+
+RUNS ?= 200
+crash: $(VENV)/dev-installed  ## kill the keeper under full load RUNS times and check everything
+	@$(BIN)/python -m tests.crash.runs --runs $(RUNS) $(ARGS)
+
+bench-backups: $(VENV)/dev-installed  ## backups and recovery, measured; prints one JSON document
+	@$(BIN)/python -m tests.benchmarks.backups $(ARGS)
+
 behaviour: $(VENV)/dev-installed  ## change 1,000 real claims and see that verdicts follow (KITE_DATASETS)
 	@$(BIN)/python -m tasks.behaviour $(ARGS)
 
@@ -71,8 +81,8 @@ fuzz: $(VENV)/dev-installed  ## send 100,000 odd texts through every stage
 	@$(BIN)/python -m tasks.behaviour --fuzz 100000 $(ARGS)
 
 lock:  ## pin the newest versions that pyproject.toml allows (needs uv)
-	@uv pip compile pyproject.toml $(LOCK_OPTIONS) -o requirements.lock
-	@uv pip compile pyproject.toml --extra dev -c requirements.lock $(LOCK_OPTIONS) -o requirements-dev.lock
+	@uv pip compile pyproject.toml --extra dev $(LOCK_OPTIONS) -o requirements-dev.lock
+	@uv pip compile pyproject.toml -c requirements-dev.lock $(LOCK_OPTIONS) -o requirements.lock
 
 clean:
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

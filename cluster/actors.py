@@ -20,13 +20,18 @@ from configs.schema import Settings
 from data.claims import TenantId
 from data.codec import (
     ANALYSES,
+    CATALOGUE_QUERY,
+    CATALOGUE_ROWS,
     CHANGES,
+    CONDITION,
     ENTRIES,
     FETCHED,
     FOUND,
+    KEPT_VERDICT,
     LOOK_UP,
     MARK_QUERIES,
     MARKS,
+    PAST_VERDICTS,
     SAMPLES,
     WANTED,
 )
@@ -75,6 +80,30 @@ class KeeperActor:
         """Return the stored verdict document, or ``None``."""
         return self._reader.verdict(tenant, verdict_id)
 
+    def append_if(self, condition: bytes, blob: bytes, key: str | None) -> tuple[int, int, bool] | None:
+        """Write changes if a condition holds; answer as ``append``, or ``None``."""
+        receipt = self._reader.append_if(
+            CONDITION.decode(condition), CHANGES.decode(blob), idempotency_key=key
+        )
+        return (receipt.first_seq, receipt.last_seq, receipt.replayed) if receipt else None
+
+    def listed(self, blob: bytes) -> bytes:
+        """Answer ``KnowledgeReader.listed``."""
+        return CATALOGUE_ROWS.encode(self._reader.listed(CATALOGUE_QUERY.decode(blob)))
+
+    def sparql(self, tenant: TenantId, query: str) -> tuple[str, bytes]:
+        """Answer a SPARQL query with media type and body."""
+        answer = self._reader.sparql(tenant, query)
+        return answer.media_type, answer.body
+
+    def verdicts(self, tenant: TenantId, before_seq: int, limit: int) -> bytes:
+        """Answer ``KnowledgeReader.verdicts``."""
+        return PAST_VERDICTS.encode(self._reader.verdicts(tenant, before_seq=before_seq, limit=limit))
+
+    def kept_verdict(self, tenant: TenantId, verdict_id: str) -> bytes:
+        """Answer ``KnowledgeReader.kept_verdict``."""
+        return KEPT_VERDICT.encode(self._reader.kept_verdict(tenant, verdict_id))
+
     def calibration_marks(self, blob: bytes) -> bytes:
         """Answer ``KnowledgeReader.calibration_marks``."""
         return MARKS.encode(self._reader.calibration_marks(MARK_QUERIES.decode(blob)))
@@ -91,6 +120,14 @@ class KeeperActor:
     def rebuild(self, view: str) -> int:
         """Build a view anew from the ledger while the old one serves; return its position."""
         return self._keeper.rebuild(view)
+
+    def compact(self, horizon: int, dry_run: bool) -> dict[str, Any]:  # noqa: FBT001 - the wire has no names
+        """Erase for good what was superseded at or before ``horizon``, or say what would be."""
+        return dict(msgspec.to_builtins(self._keeper.compact(horizon, dry_run=dry_run)))
+
+    def check(self, views: bool) -> dict[str, Any]:  # noqa: FBT001 - the wire has no names
+        """Read every byte of the ledger and its segments, and compare the views; return what was found."""
+        return dict(msgspec.to_builtins(self._keeper.check(views=views)))
 
     def stats(self) -> dict[str, Any]:
         """Return sizes and positions of the ledger and its views."""
@@ -111,7 +148,8 @@ class PassageIndexActor:
     def __init__(self, settings: dict[str, Any]) -> None:
         from cluster.wiring import open_passage_vectors
 
-        self._index = open_passage_vectors(msgspec.convert(settings, Settings))
+        self._settings = msgspec.convert(settings, Settings)
+        self._index = open_passage_vectors(self._settings)
         self._saved_seq = self._index.applied_seq()
         self._save_due = threading.Event()
         threading.Thread(target=self._save_when_due, name="save", daemon=True).start()
@@ -128,6 +166,13 @@ class PassageIndexActor:
         self._index.apply(ENTRIES.decode(blob))
         self._save_due.set()
         return self._index.applied_seq()
+
+    def rebuild(self) -> int:
+        """Build the index anew from the ledger while the old one serves; return the position reached."""
+        from cluster.wiring import ledger_of
+
+        with ledger_of(self._settings) as ledger:
+            return self._index.rebuild(ledger.read_sound)
 
     def applied_seq(self) -> int:
         """Return the ledger position reached."""

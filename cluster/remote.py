@@ -17,15 +17,21 @@ from numpy.typing import NDArray
 
 from cluster.names import KEEPER, MODELS, NAMESPACE, PASSAGE_INDEX
 from data.analysis import Analysis
+from data.catalogue import CatalogueQuery, CatalogueRow, Condition, KeptVerdict
 from data.claims import TenantId
 from data.codec import (
     ANALYSES,
+    CATALOGUE_QUERY,
+    CATALOGUE_ROWS,
     CHANGES,
+    CONDITION,
     FETCHED,
     FOUND,
+    KEPT_VERDICT,
     LOOK_UP,
     MARK_QUERIES,
     MARKS,
+    PAST_VERDICTS,
     SAMPLES,
     WANTED,
     LookUp,
@@ -37,12 +43,15 @@ from data.errors import (
     UnavailableError,
 )
 from data.feedback import CalibrationMark, CalibrationQuery, FeedbackSample
-from data.knowledge import Change
+from data.knowledge import Change, PastVerdict
 from data.lookup import Fetched, Found, Limits, Wanted
 from data.ports import HistoryQuery, Hit, Query, WriteReceipt
+from data.views.sparql import SparqlAnswer
 
 #: How long a call waits for an actor that is restarting (about 5 s on two cores) before it gives up.
 PATIENCE_S = 20.0
+#: How long an index may take to be built anew: passages are embedded again where their vectors are lost.
+REBUILD_PATIENCE_S = 6 * 3600.0
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 0.5
 
 
@@ -122,6 +131,32 @@ class RemoteReader:
         found: bytes | None = self._link.call("verdict", tenant, verdict_id)
         return found
 
+    def append_if(
+        self, condition: Condition, changes: Sequence[Change], *, idempotency_key: str | None = None
+    ) -> WriteReceipt | None:
+        """Write changes as ``append`` does if the condition holds then; else write nothing: ``None``."""
+        key = idempotency_key or uuid.uuid4().hex
+        written = self._link.call(
+            "append_if", CONDITION.encode(condition), CHANGES.encode(list(changes)), key
+        )
+        return WriteReceipt(*written) if written else None
+
+    def listed(self, query: CatalogueQuery) -> list[CatalogueRow]:
+        """Return one thing, or a page of things sorted by id."""
+        return CATALOGUE_ROWS.decode(self._link.call("listed", CATALOGUE_QUERY.encode(query)))
+
+    def sparql(self, tenant: TenantId, query: str) -> SparqlAnswer:
+        """Answer a read-only SPARQL query over what the tenant and the shared tenant hold now."""
+        return SparqlAnswer(*self._link.call("sparql", tenant, query))
+
+    def verdicts(self, tenant: TenantId, *, before_seq: int, limit: int) -> list[PastVerdict]:
+        """Return a tenant's verdicts before a position, newest first."""
+        return PAST_VERDICTS.decode(self._link.call("verdicts", tenant, before_seq, limit))
+
+    def kept_verdict(self, tenant: TenantId, verdict_id: str) -> KeptVerdict | None:
+        """Return a verdict with the question behind it, or ``None``."""
+        return KEPT_VERDICT.decode(self._link.call("kept_verdict", tenant, verdict_id))
+
     def calibration_marks(self, queries: Sequence[CalibrationQuery]) -> list[CalibrationMark]:
         """Return, a query, the position whose feedback makes the tenant's calibration."""
         return MARKS.decode(self._link.call("calibration_marks", MARK_QUERIES.encode(list(queries))))
@@ -149,6 +184,7 @@ class RemoteVectors:
 
     def __init__(self, name: str = PASSAGE_INDEX, *, patience_s: float = PATIENCE_S) -> None:
         self._link = ActorLink(name, IndexUnavailableError, patience_s=patience_s)
+        self._long_link = ActorLink(name, IndexUnavailableError, patience_s=REBUILD_PATIENCE_S)
 
     def search_vectors(
         self, tenants: Sequence[TenantId], vectors: NDArray[np.float32], k: int, *, as_of: Sequence[int]
@@ -160,6 +196,10 @@ class RemoteVectors:
     def apply(self, blob: bytes) -> int:
         """Apply encoded ledger entries; return the position the index has reached."""
         return int(self._link.call("apply", blob))
+
+    def rebuild(self) -> int:
+        """Build the index anew from the ledger while the old one serves; return the position reached."""
+        return int(self._long_link.call("rebuild"))
 
     def applied_seq(self) -> int:
         """Return the ledger position the index has reached."""

@@ -25,11 +25,12 @@ from data.models.embedding import IdentifiedEmbedder
 from data.models.reliability import load_reliability
 from data.parts import Parts
 from data.ports import KeyValueStore, Scorer, StanceModel, TextAnalyser
-from data.views.vectors import PassageVectors
+from data.views.sparql_runner import SparqlLimits
+from data.views.vectors import PassageVectors, ReadEntries
 
 #: Trained models shipped with the software.
 SHIPPED_MODELS = PROJECT_ROOT / "models"
-AGGREGATOR, STANCE, CHECKWORTHINESS = "aggregator", "stance", "checkworthiness"
+AGGREGATOR, STANCE, CHECKWORTHINESS, SYNTAX = "aggregator", "stance", "checkworthiness", "syntax"
 #: Embeddings and analyses kept in memory by the models actor: 100,000 vectors are 150 MB.
 REMEMBERED_VECTORS = 50_000
 
@@ -71,6 +72,7 @@ def open_models(settings: Settings) -> Models:
     from data.models.embedding import CachedEmbedder, OnnxEmbedder
     from data.models.stance import TrainedStance
     from data.text.analyser import SpacyAnalyser
+    from data.text.syntax import syntax_identity
 
     pipeline = settings.models.spacy_pipeline
     analyser = SpacyAnalyser(None if pipeline == "blank" else pipeline)
@@ -81,14 +83,38 @@ def open_models(settings: Settings) -> Models:
     scorer = BoosterScorer(
         [trained / AGGREGATOR, trained / CHECKWORTHINESS],
         onnx.identity,
-        other_identities={STANCE: stance.identity, "pipeline": pipeline},
+        other_identities={
+            STANCE: stance.identity,
+            "pipeline": pipeline,
+            SYNTAX: syntax_identity(trained / SYNTAX),
+        },
     )
     return Models(analyser, embedder, stance, scorer)
 
 
+def open_embedder(settings: Settings) -> IdentifiedEmbedder:
+    """Return the embedder alone, with its cache: for work on a home that nothing has open.
+
+    Raises:
+        ModelUnavailableError: it has not been built.
+    """
+    from data.models.embedding import CachedEmbedder, OnnxEmbedder
+
+    onnx = OnnxEmbedder(embedder_folder(settings), threads=settings.models.threads)
+    return CachedEmbedder(onnx, open_store(settings), REMEMBERED_VECTORS)
+
+
 def open_keeper(settings: Settings) -> Keeper:
     """Return the keeper over this home, its vector index being the index actor."""
-    return Keeper(home_of(settings), SystemClock(), RemoteSink(RemoteVectors()))
+    keeper = Keeper(home_of(settings), SystemClock(), RemoteSink(RemoteVectors()))
+    keeper.limit_queries(sparql_limits(settings))
+    return keeper
+
+
+def sparql_limits(settings: Settings) -> SparqlLimits:
+    """Return what one SPARQL query may take."""
+    chosen = settings.sparql
+    return SparqlLimits(chosen.timeout_s, chosen.memory_mb * 2**20, chosen.rows, chosen.workers)
 
 
 def open_passage_vectors(settings: Settings, embedder: IdentifiedEmbedder | None = None) -> PassageVectors:
@@ -99,19 +125,29 @@ def open_passage_vectors(settings: Settings, embedder: IdentifiedEmbedder | None
     index = PassageVectors(
         home / "vectors" / "passages", home, embedder, embedder_id=embedder.identity, kind=FaissIndex
     )
-    path = home / "ledger" / "ledger.sqlite"
-    if path.exists():
-        ledger = Ledger(path, SystemClock())
-        try:
+    if _ledger_path(settings).exists():
+        with ledger_of(settings) as ledger:
             follow(ledger, index)
-        finally:
-            ledger.close()
     return index
+
+
+def _ledger_path(settings: Settings) -> Path:
+    return home_of(settings) / "ledger" / "ledger.sqlite"
+
+
+@contextmanager
+def ledger_of(settings: Settings) -> Iterator[Ledger]:
+    """Open this home's ledger for reading, beside the keeper."""
+    ledger = Ledger(_ledger_path(settings), SystemClock())
+    try:
+        yield ledger
+    finally:
+        ledger.close()
 
 
 def follow(ledger: Ledger, index: PassageVectors) -> None:
     """Bring an index up to the ledger's head."""
-    while entries := ledger.read(index.applied_seq(), 1_000):
+    while entries := ledger.read_sound(index.applied_seq(), 1_000):
         index.apply(entries)
 
 
@@ -128,6 +164,10 @@ class RemoteSink:
     def applied_seq(self) -> int:
         """Return the ledger position the index has reached."""
         return self._vectors.applied_seq()
+
+    def rebuild(self, _read: ReadEntries) -> int:
+        """Have the index actor build everything anew; it reads the ledger's file itself."""
+        return self._vectors.rebuild()
 
 
 def remote_parts(settings: Settings) -> Parts:
@@ -146,6 +186,7 @@ def remote_parts(settings: Settings) -> Parts:
         prediction_set=conformal.prediction_set,
         conformal=conformal,
         reliability=load_reliability(model_folder(settings) / AGGREGATOR),
+        syntax_folder=model_folder(settings) / SYNTAX,
     )
 
 
@@ -156,6 +197,7 @@ def local_parts(settings: Settings) -> Iterator[Parts]:
     conformal = load_conformal(model_folder(settings) / AGGREGATOR)
     index = open_passage_vectors(settings, models.embedder)
     keeper = Keeper(home_of(settings), SystemClock(), index)
+    keeper.limit_queries(sparql_limits(settings))
     try:
         yield Parts(
             reader=LocalReader(keeper),
@@ -169,6 +211,7 @@ def local_parts(settings: Settings) -> Iterator[Parts]:
             prediction_set=conformal.prediction_set,
             conformal=conformal,
             reliability=load_reliability(model_folder(settings) / AGGREGATOR),
+            syntax_folder=model_folder(settings) / SYNTAX,
         )
     finally:
         keeper.close()

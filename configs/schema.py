@@ -81,7 +81,7 @@ class RetrievalSettings(Part, frozen=True):
     candidates: Count = 32
     facts: Count = 4
     statements: Count = 4
-    rrf_k: Count = 60
+    lexical_weight: Share = 0.25
     min_dense: Share = 0.3
 
 
@@ -119,6 +119,18 @@ class CacheSettings(Part, frozen=True):
             raise ValueError(msg)
 
 
+class SparqlSettings(Part, frozen=True):
+    """What one SPARQL query may take, and how many run at once, each in a process of its own.
+
+    ``timeout_s`` stays below the 20 s that a caller waits for the keeper.
+    """
+
+    timeout_s: Annotated[float, Meta(gt=0.0, le=15.0)] = 10.0
+    memory_mb: Annotated[int, Meta(ge=128)] = 1024
+    rows: Count = 10_000
+    workers: Annotated[int, Meta(ge=1, le=8)] = 2
+
+
 class SessionSettings(Part, frozen=True):
     """Bounds on reinforcement-learning sessions."""
 
@@ -144,6 +156,7 @@ class Settings(Part, frozen=True):
     verdicts: VerdictSettings = field(default_factory=VerdictSettings)
     models: ModelSettings = field(default_factory=ModelSettings)
     cache: CacheSettings = field(default_factory=CacheSettings)
+    sparql: SparqlSettings = field(default_factory=SparqlSettings)
     sessions: SessionSettings = field(default_factory=SessionSettings)
     log: LogSettings = field(default_factory=LogSettings)
     #: Weight of each framework in ``reward`` and fusion when a request names none; 1 where not listed.

@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
 from data.claims import DEFAULT_TENANT, TenantId
 from data.documents import passages_of, split
 from data.errors import CorruptDataError, InvalidValueError
+from data.fact_checks import check_interval, check_unit
 from data.feedback import CalibrationMode
 from data.knowledge import Change, Document, Fact, Passage, Pattern, Source
 from data.rdf import canonical_quads, check_lines
+from data.redaction import content_of
 from data.wording import check_pattern
 
 #: Longest key of a change, in characters: ids and load names, not texts.
@@ -43,7 +45,10 @@ class SegmentRef:
 
 @dataclass(frozen=True, slots=True)
 class VerdictRecord:
-    """A verdict as it is kept: ``document`` is the JSON answered to the caller, stored byte for byte."""
+    """A verdict as it is kept: ``document`` is the verdict as JSON, stored byte for byte.
+
+    ``question`` (JSON) is what was asked, ``null`` where it was not kept: a replay asks it again.
+    """
 
     id: str
     claim: str
@@ -51,6 +56,7 @@ class VerdictRecord:
     label: str
     probability: float
     document: bytes
+    question: bytes = b"null"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +82,7 @@ class _VerdictPayload:
     label: str
     probability: float
     document: msgspec.Raw
+    question: dict[str, Any] | None = None
 
 
 def put_document(document: Document, tenant: TenantId = DEFAULT_TENANT, *, actor: str = "system") -> Change:
@@ -129,14 +136,15 @@ def put_verdict(record: VerdictRecord, tenant: TenantId = DEFAULT_TENANT, *, act
     """Store a verdict. Writing the same id again changes nothing.
 
     Raises:
-        InvalidValueError: ``document`` is not JSON, or the probability is outside [0, 1].
+        InvalidValueError: ``document`` or ``question`` is no JSON object; the probability is not in [0, 1].
     """
     if not 0.0 <= record.probability <= 1.0:
         raise InvalidValueError(f"The verdict's probability {record.probability} is outside [0, 1].")
     try:
         msgspec.json.decode(record.document)
+        question = msgspec.json.decode(record.question, type=dict[str, Any] | None)
     except (msgspec.DecodeError, UnicodeDecodeError) as exc:
-        raise InvalidValueError(f"The verdict's document is not JSON: {exc}.") from exc
+        raise InvalidValueError(f"The verdict's document or question is not JSON: {exc}.") from exc
     payload = _VerdictPayload(
         record.id,
         record.claim,
@@ -144,6 +152,7 @@ def put_verdict(record: VerdictRecord, tenant: TenantId = DEFAULT_TENANT, *, act
         record.label,
         record.probability,
         msgspec.Raw(record.document),
+        question,
     )
     return _change("verdict.put", record.id, payload, tenant, actor)
 
@@ -220,7 +229,13 @@ def read_verdict(payload: bytes) -> VerdictRecord:
     """Return the verdict of a ``verdict.put`` payload."""
     kept = _read(payload, _VerdictPayload)
     return VerdictRecord(
-        kept.id, kept.claim, kept.fingerprint, kept.label, kept.probability, bytes(kept.document)
+        kept.id,
+        kept.claim,
+        kept.fingerprint,
+        kept.label,
+        kept.probability,
+        bytes(kept.document),
+        msgspec.json.encode(kept.question, order="sorted"),
     )
 
 
@@ -247,6 +262,8 @@ def check_fact(fact: Fact) -> None:
         raise InvalidValueError(f"The value of fact {fact.id!r} is not a finite number: leave it out.")
     if not 0.0 <= fact.confidence <= 1.0:
         raise InvalidValueError(f"The confidence of fact {fact.id!r} is outside [0, 1]: {fact.confidence}.")
+    check_unit(fact)
+    check_interval(fact)
 
 
 #: Every kind of change and the reader of its payload; deletions carry nothing but their key.
@@ -307,6 +324,6 @@ def _change(kind: str, key: str, value: object, tenant: TenantId, actor: str) ->
 
 def _read(payload: bytes, shape: type[Value]) -> Value:
     try:
-        return msgspec.json.decode(payload, type=shape)
+        return msgspec.json.decode(content_of(payload), type=shape)
     except (msgspec.DecodeError, UnicodeDecodeError) as exc:
         raise CorruptDataError(f"A payload cannot be read as {shape.__name__}: {exc}.") from exc

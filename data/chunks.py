@@ -1,7 +1,8 @@
 """Cutting a file of rows into chunks that can be read apart, and reading one chunk.
 
 Used by imports, so that a file of any size is read in parallel and never as a whole: line files (JSONL,
-N-Quads) by byte ranges, Parquet by row groups, CSV as one stream (a quoted field may hold line breaks).
+N-Quads) by byte ranges, Parquet by row groups, CSV as one stream (a quoted field may hold line breaks), a
+JSON feed as a whole.
 """
 
 from __future__ import annotations
@@ -14,11 +15,21 @@ from typing import Any
 
 import msgspec
 
+from data.claim_reviews import reviews_in
 from data.errors import InvalidValueError
+from data.json_faults import json_fault
 from data.rows import BadRow
 
 #: File types by ending.
-FORMATS = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".parquet": "parquet", ".nq": "nquads"}
+FORMATS = {
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".csv": "csv",
+    ".parquet": "parquet",
+    ".nq": "nquads",
+    ".json": "feed",
+    ".jsonld": "feed",
+}
 #: Bytes of one chunk of a line file.
 CHUNK_BYTES = 4 * 1024 * 1024
 
@@ -47,7 +58,7 @@ def cut(path: Path, *, chunk_bytes: int = CHUNK_BYTES) -> list[Chunk]:
     if not path.is_file():
         raise InvalidValueError(f"{path}: there is no such file.")
     size = path.stat().st_size
-    if form == "csv":
+    if form in ("csv", "feed"):
         return [Chunk(str(path), form, 0, size)]
     if form == "parquet":
         return [Chunk(str(path), form, group, group + 1) for group in range(_row_groups(path))]
@@ -62,6 +73,8 @@ def rows_of(chunk: Chunk) -> Iterator[dict[str, Any] | BadRow]:
         return (_from_json(line) for line in lines_of(chunk) if line.strip())
     if chunk.form == "parquet":
         return _from_parquet(chunk)
+    if chunk.form == "feed":
+        return _from_feed(Path(chunk.path))
     return _from_csv(chunk)
 
 
@@ -88,6 +101,20 @@ def _from_json(line: bytes) -> dict[str, Any] | BadRow:
     return row
 
 
+def _from_feed(path: Path) -> Iterator[dict[str, Any] | BadRow]:
+    """Yield the items of one JSON value, as ClaimReview feeds are published."""
+    body = path.read_bytes()
+    try:
+        value = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
+        raise InvalidValueError(f"The file is {json_fault(body, str(exc))}.") from exc
+    for item in reviews_in(value):
+        if isinstance(item, dict):
+            yield item
+        else:
+            yield BadRow(msgspec.json.encode(item).decode()[:200], "The item is not a JSON object.")
+
+
 def _from_parquet(chunk: Chunk) -> Iterator[dict[str, Any] | BadRow]:
     import pyarrow.parquet as pq
 
@@ -97,11 +124,19 @@ def _from_parquet(chunk: Chunk) -> Iterator[dict[str, Any] | BadRow]:
 
 def _from_csv(chunk: Chunk) -> Iterator[dict[str, Any] | BadRow]:
     with Path(chunk.path).open(encoding="utf-8-sig", errors="replace", newline="") as file:
-        for row in csv.DictReader(file):
-            if None in row or None in row.values():
-                yield BadRow(str(dict(row)), "The row does not have as many fields as the header.")
-            else:
-                yield dict(row)
+        # Strict: a quote that is never closed would swallow all that follows without a word.
+        rows = csv.DictReader(file, strict=True)
+        try:
+            for row in rows:
+                if None in row or None in row.values():
+                    yield BadRow(str(dict(row)), "The row does not have as many fields as the header.")
+                else:
+                    yield dict(row)
+        except csv.Error as exc:
+            where = rows.line_num + 1  # the lines of the rows before; the broken one may have several
+            raise InvalidValueError(
+                f"The CSV cannot be read: its row that begins at line {where} is broken ({exc})."
+            ) from exc
 
 
 def _row_groups(path: Path) -> int:

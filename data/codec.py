@@ -13,10 +13,11 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from data.analysis import Analysis
+from data.catalogue import CatalogueQuery, CatalogueRow, Condition, KeptVerdict
 from data.claims import Rejected
 from data.evidence import ClaimBatch
 from data.feedback import CalibrationMark, CalibrationQuery, FeedbackSample
-from data.knowledge import Change
+from data.knowledge import Change, PastVerdict
 from data.ledger import Entry
 from data.lookup import Fetched, Found, Limits, Wanted
 from data.ports import HistoryQuery, Query
@@ -67,6 +68,11 @@ ENTRIES: Codec[list[Entry]] = Codec(list[Entry])
 MARK_QUERIES: Codec[list[CalibrationQuery]] = Codec(list[CalibrationQuery])
 MARKS: Codec[list[CalibrationMark]] = Codec(list[CalibrationMark])
 SAMPLES: Codec[list[FeedbackSample]] = Codec(list[FeedbackSample])
+CATALOGUE_QUERY: Codec[CatalogueQuery] = Codec(CatalogueQuery)
+CATALOGUE_ROWS: Codec[list[CatalogueRow]] = Codec(list[CatalogueRow])
+CONDITION: Codec[Condition] = Codec(Condition)
+PAST_VERDICTS: Codec[list[PastVerdict]] = Codec(list[PastVerdict])
+KEPT_VERDICT: Codec[KeptVerdict | None] = Codec(KeptVerdict | None)
 _OUTCOMES: Codec[list[_OutcomeOnWire]] = Codec(list[_OutcomeOnWire])
 
 

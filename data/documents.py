@@ -42,7 +42,7 @@ def document_id(text: str, title: str = "", url: str | None = None) -> str:
 def split(document: Document) -> tuple[Passage, ...]:
     """Cut a document into passages of about 40 to 80 words, whole sentences where they fit."""
     text = document.text
-    return passages_of(document, _grouped(_bounded(_sentences(text), text), text))
+    return passages_of(document, _grouped(_bounded(sentences(text), text), text))
 
 
 def passages_of(document: Document, spans: Sequence[tuple[int, int]]) -> tuple[Passage, ...]:
@@ -63,7 +63,7 @@ def passages_of(document: Document, spans: Sequence[tuple[int, int]]) -> tuple[P
     )
 
 
-def _sentences(text: str) -> list[_Span]:
+def sentences(text: str) -> list[_Span]:
     """Return the sentences' ranges without the white space around them."""
     cuts = [0]
     for found in _BREAK.finditer(text):

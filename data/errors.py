@@ -5,6 +5,7 @@
     │  ├─ ClaimRejectedError       a claim that cannot be verified as written
     │  ├─ InvalidValueError        a field with a value outside its bounds
     │  ├─ NotFoundError            no such thing, or not this tenant's
+    │  ├─ QueryLimitError          a query that needs more time or memory than one may have
     │  ├─ ConflictError            it exists already, or changed meanwhile
     │  ├─ AuthError                no credential, or one without the right
     │  └─ RateLimitedError         too many requests; carries retry_after_s
@@ -38,6 +39,7 @@ __all__ = [
     "KiteError",
     "ModelUnavailableError",
     "NotFoundError",
+    "QueryLimitError",
     "RateLimitedError",
     "RequestError",
     "StoreUnavailableError",
@@ -59,6 +61,10 @@ class InvalidValueError(RequestError):
 
 class NotFoundError(RequestError):
     """The thing does not exist, or belongs to another tenant."""
+
+
+class QueryLimitError(RequestError):
+    """A query needs more time or memory than one query may have."""
 
 
 class ConflictError(RequestError):

@@ -25,7 +25,11 @@ EvidenceKind = Literal["passage", "fact", "graph"]
 
 @dataclass(frozen=True, slots=True)
 class RetrievalScores:
-    """How it was found; ``None`` where that way did not find it. ``fused`` orders the list."""
+    """How it was found; ``None`` where that way did not find it. ``fused`` orders the list.
+
+    ``bm25`` is >= 0 and comparable within a claim only; ``dense`` is the cosine of the claim with the text
+    behind its title, in [-1, 1]; ``fused`` see ``data.retrieval_fusion``, 1 for facts and statements.
+    """
 
     bm25: float | None = None
     dense: float | None = None
@@ -35,6 +39,8 @@ class RetrievalScores:
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """One item found for one claim. ``span`` is its place in the document's text.
+
+    ``sentence`` is the place, in ``text``, of the sentence that answers to the claim, if it was looked for.
 
     For ``kind == "fact"`` the typed value rides along (``value``, ``unit``), so that it is compared
     exactly, and ``text`` is the statement in words.
@@ -58,6 +64,7 @@ class Evidence:
     unit: str | None = None
     valid_from: str | None = None
     valid_to: str | None = None
+    sentence: Span | None = None
 
 
 @dataclass(frozen=True, slots=True)

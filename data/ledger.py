@@ -1,40 +1,31 @@
 """The ledger: an append-only, totally ordered, hash-chained log of every change. The truth of the house.
 
-Owned by the keeper (``data.keeper``), read by followers, backups and audits. Invariant: rows are never
-altered, ``seq`` has no gap, time never runs backwards, and each row's SHA-256 covers the row before it.
+Owned by the keeper (``data.keeper``), read by followers, backups and audits. Invariant: ``seq`` has no gap,
+time never runs backwards, each row's SHA-256 covers the row before it, and rows are never altered but for
+payloads that a compaction takes out (``data.compaction``), which the chain allows for.
 """
 
 from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+import msgspec
+
+from data.chain import GENESIS, Entry, chained, follow
 from data.claims import TenantId
-from data.errors import ConflictError, CorruptDataError, InvalidValueError, KiteError
+from data.errors import ConflictError, InvalidValueError, KiteError
 from data.knowledge import Change
+from data.ledger_schema import IS_KNOWLEDGE, SCHEMA, prepare, rechain
 from data.ports import Clock, WriteReceipt
 from data.sqlite import Database
 
-#: The sha256 before the first row.
-GENESIS = hashlib.sha256(b"brahminy-kite ledger 1").digest()
+__all__ = ["GENESIS", "Entry", "Horizon", "Ledger", "Writing", "Written", "chained", "instant"]
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS entries(
-    seq INTEGER PRIMARY KEY, ts TEXT NOT NULL, tenant TEXT NOT NULL, actor TEXT NOT NULL, kind TEXT NOT NULL,
-    key TEXT NOT NULL, payload BLOB NOT NULL, sha256 BLOB NOT NULL) STRICT;
-CREATE INDEX IF NOT EXISTS entries_key ON entries(tenant, kind, key, seq);
-CREATE INDEX IF NOT EXISTS entries_ts ON entries(ts);
-DROP INDEX IF EXISTS entries_knowledge;
-CREATE INDEX IF NOT EXISTS entries_known ON entries(seq)
-    WHERE kind NOT IN ('verdict.put', 'feedback.put', 'calibration.put');
-CREATE TABLE IF NOT EXISTS idempotency(
-    tenant TEXT NOT NULL, key TEXT NOT NULL, first_seq INTEGER NOT NULL, last_seq INTEGER NOT NULL,
-    request BLOB NOT NULL, PRIMARY KEY (tenant, key)) STRICT, WITHOUT ROWID;
-"""
 _READ = """
 SELECT seq, ts, tenant, actor, kind, key, payload, sha256 FROM entries WHERE seq > ? ORDER BY seq LIMIT ?
 """
@@ -42,25 +33,22 @@ _LATEST = """
 SELECT seq, ts, tenant, actor, kind, key, payload, sha256 FROM entries
 WHERE tenant = ? AND kind = ? AND key = ? ORDER BY seq DESC LIMIT 1
 """
-#: Verdicts, feedback and calibration are not knowledge: the same words stand in the partial index.
-_KNOWLEDGE_SEQ = """
-SELECT max(seq) FROM entries
-WHERE kind NOT IN ('verdict.put', 'feedback.put', 'calibration.put') AND seq <= ?
-"""
+_KNOWLEDGE_SEQ = f"SELECT max(seq) FROM entries WHERE {IS_KNOWLEDGE} AND seq <= ?"  # noqa: S608 - constant
+#: Of a compaction: whose row it is (no tenant's), its kind and its key.
+_SYSTEM, _COMPACT, _HORIZON = TenantId(""), "ledger.compact", "horizon"
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """One row of the ledger. ``ts`` is ISO 8601 UTC with microseconds; ``sha256`` closes the chain here."""
+class Horizon:
+    """What was superseded at or before ``seq`` (written at ``ts``) is erased, or will be until ``is_done``.
+
+    ``asked_seq`` is the row that says so.
+    """
 
     seq: int
     ts: str
-    tenant: TenantId
-    actor: str
-    kind: str
-    key: str
-    payload: bytes
-    sha256: bytes
+    asked_seq: int
+    is_done: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +76,9 @@ class Ledger:
 
     def __init__(self, path: Path, clock: Clock) -> None:
         self._clock = clock
-        self._database = Database(path, schema=_SCHEMA, synchronous="FULL")
+        self._path = path
+        prepare(path)
+        self._database = Database(path, schema=SCHEMA, synchronous="FULL")
 
     def append(self, changes: Sequence[Change], idempotency_key: str | None = None) -> WriteReceipt:
         """Write changes in one transaction and return once they are on disk.
@@ -113,13 +103,35 @@ class Ledger:
             rows = connection.execute(_READ, (after_seq, limit)).fetchall()
         return [Entry(*row) for row in rows]
 
+    def read_sound(self, after_seq: int, limit: int) -> list[Entry]:
+        """Return what :meth:`read` does, once the chain holds from the row before: what views take in.
+
+        Raises:
+            CorruptDataError: names the first position that does not hold.
+        """
+        page = self.read(after_seq, limit)
+        if page:
+            before = self.read(after_seq - 1, 1) if after_seq else []
+            previous = before[0].sha256 if before and before[0].seq == after_seq else GENESIS
+            follow(previous, page, after=after_seq)
+        return page
+
+    def faults_in_tables(self) -> list[str]:
+        """Return what SQLite finds wrong in the file: pages, and indexes that do not match their tables."""
+        with self._database.reading() as connection:
+            found = connection.execute("PRAGMA integrity_check(20)").fetchall()
+        return [text for (text,) in found if text != "ok"]
+
     def head(self) -> int:
         """Return the last position, 0 when empty."""
         return self._number("SELECT max(seq) FROM entries")
 
-    def knowledge_seq(self) -> int:
-        """Return the last position whose change is knowledge (no verdict, no feedback), 0 when none."""
-        return self._number(_KNOWLEDGE_SEQ, 2**62)
+    def knowledge_seq(self, until: int = 2**62) -> int:
+        """Return the last position up to ``until`` whose change is knowledge, 0 when none.
+
+        Verdicts and feedback are none.
+        """
+        return self._number(_KNOWLEDGE_SEQ, until)
 
     def seq_at(self, moment: str) -> int:
         """Return the last knowledge position at or before an ISO instant or day (a day means its end, UTC).
@@ -127,7 +139,7 @@ class Ledger:
         Raises:
             InvalidValueError: not an ISO 8601 day or instant.
         """
-        last = self._number("SELECT max(seq) FROM entries WHERE ts <= ?", _instant(moment))
+        last = self._number("SELECT max(seq) FROM entries WHERE ts <= ?", instant(moment))
         return self._number(_KNOWLEDGE_SEQ, last)
 
     def latest(self, tenant: TenantId, kind: str, key: str) -> Entry | None:
@@ -136,39 +148,89 @@ class Ledger:
             row = connection.execute(_LATEST, (tenant, kind, key)).fetchone()
         return Entry(*row) if row else None
 
-    def verify(self) -> int:
-        """Walk the whole chain and return its length.
+    def is_written(self, tenant: TenantId, idempotency_key: str) -> bool:
+        """Return whether something was written with this key."""
+        sql = "SELECT count(*) FROM idempotency WHERE tenant = ? AND key = ?"
+        return bool(self._number(sql, tenant, idempotency_key))
+
+    def verify(self, *, last: int | None = None) -> int:
+        """Walk the whole chain, or its ``last`` rows, and return its length.
 
         Raises:
             CorruptDataError: names the first position that does not hold.
         """
-        expected, previous = 0, GENESIS
-        for entry in self._walk():
-            expected += 1
-            if entry.seq != expected:
-                raise CorruptDataError(
-                    f"The ledger has no entry at seq {expected}: restore it from a backup."
-                )
-            previous = chained(previous, entry)
-            if previous != entry.sha256:
-                raise CorruptDataError(
-                    f"The ledger is altered at seq {entry.seq} ({entry.kind}): restore it from a backup."
-                )
-        return expected
+        after = 0 if last is None else max(0, self.head() - last)
+        while page := self.read_sound(after, 5_000):
+            after = page[-1].seq
+        return after
 
     def ping(self) -> None:
         """Raise ``StoreUnavailableError`` when the ledger cannot be read."""
         self.head()
 
+    def begin_compaction(self, horizon: int, actor: str) -> Entry:
+        """Write that everything superseded at or before ``horizon`` is to be erased: from now on it is.
+
+        Raises:
+            CorruptDataError: the ledger is damaged; nothing is written.
+        """
+        payload = msgspec.json.encode({"horizon": horizon})
+        change = Change(_COMPACT, _HORIZON, payload, _SYSTEM, actor)
+        with self._database.writing() as connection:
+            rechain(connection, self._path)
+            return _Pen(connection, _moment(self._clock.now_s())).insert(change)
+
+    def horizon(self) -> Horizon | None:
+        """Return the horizon of the last compaction, finished or not; ``None`` when there was none."""
+        said = self.latest(_SYSTEM, _COMPACT, _HORIZON)
+        if said is None:
+            return None
+        seq = int(msgspec.json.decode(said.payload, type=dict[str, int])["horizon"])
+        sql = "SELECT count(*) FROM compaction WHERE done_seq >= ?"
+        at = self.read(seq - 1, 1)
+        return Horizon(seq, at[0].ts if at else said.ts, said.seq, bool(self._number(sql, said.seq)))
+
+    def replace_payloads(
+        self, redactions: Sequence[tuple[int, bytes]], discarded: Sequence[str] = ()
+    ) -> None:
+        """Put redacted payloads in the place of those at these positions, and note files to be removed."""
+        with self._database.writing() as connection:
+            connection.execute("PRAGMA secure_delete=ON")
+            connection.executemany(
+                "UPDATE entries SET payload = ? WHERE seq = ?",
+                [(payload, seq) for seq, payload in redactions],
+            )
+            connection.executemany(
+                "INSERT OR IGNORE INTO discarded VALUES (?)", [(uri,) for uri in discarded]
+            )
+
+    def discarded(self) -> list[str]:
+        """Return the files noted by ``replace_payloads`` that are not noted as gone, sorted."""
+        with self._database.reading() as connection:
+            return [uri for (uri,) in connection.execute("SELECT uri FROM discarded ORDER BY uri")]
+
+    def finish_compaction(self, seq: int) -> None:
+        """Note that what the row at ``seq`` asked for is done, and that the discarded files are gone."""
+        with self._database.writing() as connection:
+            connection.execute("INSERT INTO compaction VALUES (?)", (seq,))
+            connection.execute("DELETE FROM discarded")
+
+    def reclaim(self) -> None:
+        """Write the file anew without what was erased, and empty its journal; writers wait meanwhile.
+
+        Raises:
+            StoreUnavailableError: another process reads the file all the time.
+        """
+        self._database.reclaim()
+
+    def size_bytes(self) -> int:
+        """Return how many bytes the file and its journal take."""
+        files = (self._path, self._path.with_name(f"{self._path.name}-wal"))
+        return sum(file.stat().st_size for file in files if file.exists())
+
     def close(self) -> None:
         """Close the file."""
         self._database.close()
-
-    def _walk(self) -> Iterator[Entry]:
-        after = 0
-        while page := self.read(after, 5_000):
-            yield from page
-            after = page[-1].seq
 
     def _number(self, sql: str, *values: object) -> int:
         with self._database.reading() as connection:
@@ -195,16 +257,21 @@ class _Pen:
         known = self._known(tenant, writing.idempotency_key)
         if known:
             return _answer_again(known, request)
-        kept = [(change, self._verdict_seq(change)) for change in changes]
-        entries = tuple(self._insert(change) for change, seq in kept if seq is None)
-        seqs = [seq for _, seq in kept if seq is not None] + [entry.seq for entry in entries]
+        entries: list[Entry] = []
+        seqs: list[int] = []
+        for change in changes:
+            # Looked up one by one: the same verdict may stand twice in one request.
+            seq = self._verdict_seq(change)
+            if seq is None:
+                entries.append(self.insert(change))
+            seqs.append(entries[-1].seq if seq is None else seq)
         receipt = WriteReceipt(min(seqs), max(seqs), replayed=not entries)
         if writing.idempotency_key is not None:
             self._connection.execute(
                 "INSERT INTO idempotency VALUES (?, ?, ?, ?, ?)",
                 (tenant, writing.idempotency_key, receipt.first_seq, receipt.last_seq, request),
             )
-        return Written(receipt, entries)
+        return Written(receipt, tuple(entries))
 
     def _known(self, tenant: TenantId, key: str | None) -> tuple[int, int, bytes] | None:
         if key is None:
@@ -224,7 +291,7 @@ class _Pen:
         ).fetchone()
         return row[0] if row else None
 
-    def _insert(self, change: Change) -> Entry:
+    def insert(self, change: Change) -> Entry:
         self._seq += 1
         bare = Entry(
             self._seq, self._ts, change.tenant, change.actor, change.kind, change.key, change.payload, b""
@@ -233,16 +300,6 @@ class _Pen:
         row = (*_fields(bare), self._sha256)
         self._connection.execute("INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
         return Entry(*row)
-
-
-def chained(previous: bytes, entry: Entry) -> bytes:
-    """Return the SHA-256 of an entry on top of the one before: every column with its length in front."""
-    digest = hashlib.sha256(previous)
-    for value in _fields(entry):
-        column = value if isinstance(value, bytes) else str(value).encode()
-        digest.update(len(column).to_bytes(8, "big"))
-        digest.update(column)
-    return digest.digest()
 
 
 def _fields(entry: Entry) -> tuple[int, str, TenantId, str, str, str, bytes]:
@@ -274,7 +331,12 @@ def _stamp(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-def _instant(moment: str) -> str:
+def instant(moment: str) -> str:
+    """Return an ISO 8601 instant or day (which means its end, UTC) as the ledger writes times.
+
+    Raises:
+        InvalidValueError: it is neither.
+    """
     try:
         parsed = datetime.fromisoformat(moment)
         if _is_day(moment):

@@ -11,10 +11,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from data.catalogue import CatalogueQuery, CatalogueRow, Condition, KeptVerdict
 from data.claims import TenantId
 from data.feedback import CalibrationMark, CalibrationQuery, FeedbackSample
+from data.gate import Gate
 from data.knowledge import Change, Fact, Passage, PastVerdict, PatternHit, Source
 from data.ports import HistoryQuery, Hit, Knowledge, Query, WriteReceipt
+from data.views.sparql import SparqlAnswer
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,28 @@ class KnowledgeReader(Protocol):
         """Return the stored verdict document (JSON), or ``None``."""
         ...
 
+    def append_if(
+        self, condition: Condition, changes: Sequence[Change], *, idempotency_key: str | None = None
+    ) -> WriteReceipt | None:
+        """Write changes as ``append`` does if the condition holds then; else write nothing: ``None``."""
+        ...
+
+    def listed(self, query: CatalogueQuery) -> list[CatalogueRow]:
+        """Return one thing, or a page of things sorted by id."""
+        ...
+
+    def sparql(self, tenant: TenantId, query: str) -> SparqlAnswer:
+        """Answer a read-only SPARQL query over what the tenant and the shared tenant hold now."""
+        ...
+
+    def verdicts(self, tenant: TenantId, *, before_seq: int, limit: int) -> list[PastVerdict]:
+        """Return a tenant's verdicts before a position, newest first."""
+        ...
+
+    def kept_verdict(self, tenant: TenantId, verdict_id: str) -> KeptVerdict | None:
+        """Return a verdict with the question behind it, or ``None``."""
+        ...
+
     def calibration_marks(self, queries: Sequence[CalibrationQuery]) -> list[CalibrationMark]:
         """Return, a query, the position whose feedback makes the tenant's calibration."""
         ...
@@ -94,11 +119,39 @@ class KnowledgeReader(Protocol):
         ...
 
 
-class LocalReader:
-    """A :class:`KnowledgeReader` over a ``Knowledge`` in this process."""
+class CataloguedKnowledge(Knowledge, Protocol):
+    """Everything the keeper answers, the calls of the knowledge API among it."""
 
-    def __init__(self, knowledge: Knowledge) -> None:
+    def is_written(self, tenant: TenantId, idempotency_key: str | None) -> bool:
+        """Return whether a write with this key is in the ledger."""
+        ...
+
+    def listed(self, query: CatalogueQuery) -> list[CatalogueRow]:
+        """Return one thing, or a page of things sorted by id."""
+        ...
+
+    def sparql(self, tenant: TenantId, query: str) -> SparqlAnswer:
+        """Answer a read-only SPARQL query."""
+        ...
+
+    def verdicts(self, tenant: TenantId, *, before_seq: int, limit: int) -> list[PastVerdict]:
+        """Return a tenant's verdicts before a position, newest first."""
+        ...
+
+    def kept_verdict(self, tenant: TenantId, verdict_id: str) -> KeptVerdict | None:
+        """Return a verdict with the question behind it, or ``None``."""
+        ...
+
+
+class LocalReader:
+    """A :class:`KnowledgeReader` over a ``Knowledge`` in this process.
+
+    Conditions hold against every other write that comes through this reader.
+    """
+
+    def __init__(self, knowledge: CataloguedKnowledge) -> None:
         self._knowledge = knowledge
+        self._gate = Gate()
 
     def position(self) -> int:
         """Return the ledger position of the last change of knowledge."""
@@ -117,14 +170,15 @@ class LocalReader:
     def fetch(self, wanted: Sequence[Wanted]) -> Fetched:
         """Return the passages asked for and the sources behind them."""
         passages = self._knowledge.passages([(item.query, item.passage_ids) for item in wanted])
-        by_tenant: dict[TenantId, set[str]] = {}
+        seen_by: dict[tuple[TenantId, int], set[str]] = {}
         for item, found in zip(wanted, passages, strict=True):
-            ids = by_tenant.setdefault(item.query.tenant, set())
+            ids = seen_by.setdefault((item.query.tenant, item.query.as_of), set())
             ids.update(item.source_ids)
             ids.update(passage.source for passage in found.values() if passage.source)
         sources: dict[str, Source] = {}
-        for tenant, ids in sorted(by_tenant.items()):
-            sources.update((source.id, source) for source in self._knowledge.sources(tenant, sorted(ids)))
+        for (tenant, as_of), ids in sorted(seen_by.items()):
+            found_then = self._knowledge.sources(tenant, sorted(ids), as_of=as_of)
+            sources.update((source.id, source) for source in found_then)
         return Fetched(passages, [sources[key] for key in sorted(sources)])
 
     def seq_at(self, moment: str) -> int:
@@ -133,7 +187,39 @@ class LocalReader:
 
     def append(self, changes: Sequence[Change], *, idempotency_key: str | None = None) -> WriteReceipt:
         """Write changes; durable and visible on return."""
-        return self._knowledge.append(changes, idempotency_key=idempotency_key)
+        with self._gate.reading():
+            return self._knowledge.append(changes, idempotency_key=idempotency_key)
+
+    def append_if(
+        self, condition: Condition, changes: Sequence[Change], *, idempotency_key: str | None = None
+    ) -> WriteReceipt | None:
+        """Write changes as ``append`` does if the condition holds then; else write nothing: ``None``."""
+        with self._gate.writing():
+            # A retry of what was written is answered as it was, though its condition holds no longer.
+            known = self._knowledge.is_written(condition.tenant, idempotency_key)
+            if not known and not self._holds(condition):
+                return None
+            return self._knowledge.append(changes, idempotency_key=idempotency_key)
+
+    def _holds(self, condition: Condition) -> bool:
+        asked = CatalogueQuery(condition.kind, condition.tenant, condition.id, own=True)
+        return any(not condition.tags or row.tag in condition.tags for row in self._knowledge.listed(asked))
+
+    def listed(self, query: CatalogueQuery) -> list[CatalogueRow]:
+        """Return one thing, or a page of things sorted by id."""
+        return self._knowledge.listed(query)
+
+    def sparql(self, tenant: TenantId, query: str) -> SparqlAnswer:
+        """Answer a read-only SPARQL query over what the tenant and the shared tenant hold now."""
+        return self._knowledge.sparql(tenant, query)
+
+    def verdicts(self, tenant: TenantId, *, before_seq: int, limit: int) -> list[PastVerdict]:
+        """Return a tenant's verdicts before a position, newest first."""
+        return self._knowledge.verdicts(tenant, before_seq=before_seq, limit=limit)
+
+    def kept_verdict(self, tenant: TenantId, verdict_id: str) -> KeptVerdict | None:
+        """Return a verdict with the question behind it, or ``None``."""
+        return self._knowledge.kept_verdict(tenant, verdict_id)
 
     def verdict(self, tenant: TenantId, verdict_id: str) -> bytes | None:
         """Return the stored verdict document (JSON), or ``None``."""

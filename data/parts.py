@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from data.lookup import KnowledgeReader
@@ -23,6 +24,7 @@ class Parts:
     ``prediction_set`` gives the labels that cannot be ruled out at a level (``data.models.conformal``);
     ``conformal`` is what it is made from, and without it no tenant is recalibrated. ``reliability`` is the
     aggregator's record of held-out answers (``data.models.reliability``), ``None`` where it has none.
+    ``syntax_folder`` is where the syntax pipeline lies; frameworks that may use it open it where they run.
     """
 
     reader: KnowledgeReader
@@ -36,3 +38,4 @@ class Parts:
     prediction_set: Callable[[Probabilities, float], tuple[VerdictLabel, ...]]
     conformal: ConformalLabels | None = None
     reliability: Mapping[str, Any] | None = None
+    syntax_folder: Path | None = None

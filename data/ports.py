@@ -143,8 +143,11 @@ class PassageStore(Protocol):
         """Return, a query, those of the wanted ids that its tenant (or the shared one) has at ``as_of``."""
         ...
 
-    def sources(self, tenant: TenantId, ids: Sequence[str]) -> list[Source]:
-        """Return these sources and all they lead to by ownership or citation, each once, sorted by id."""
+    def sources(self, tenant: TenantId, ids: Sequence[str], *, as_of: int | None = None) -> list[Source]:
+        """Return these sources and all they lead to by ownership or citation, each once, sorted by id.
+
+        As they were at position ``as_of``, or are now.
+        """
         ...
 
 

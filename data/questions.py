@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from data.claims import Claim
+from data.evidence_filter import NO_FILTER, EvidenceFilter
 
 #: Level at which prediction sets are built when the caller names none: 90 % coverage.
 DEFAULT_ALPHA = 0.1
@@ -22,6 +23,7 @@ class Question:
     a ledger position; ``None`` means now. ``alpha`` in (0, 1) is the level of the prediction set. ``risk`` in
     (0, 1) is the largest share of wrong answers wanted among those given: less sure ones are withheld.
     ``calibrated_at`` is the ledger position whose feedback counts; ``None`` means ``as_of``, or else now.
+    ``admits`` says which evidence may be used.
     """
 
     claim: Claim
@@ -31,6 +33,7 @@ class Question:
     as_of: int | None = None
     risk: float | None = None
     calibrated_at: int | None = None
+    admits: EvidenceFilter = NO_FILTER
 
     def position(self, newest: int) -> int:
         """Return the ledger position this question is about, ``newest`` being the present one."""

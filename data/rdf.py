@@ -7,9 +7,13 @@ from __future__ import annotations
 
 import hashlib
 import re
+from typing import Any
 from urllib.parse import unquote
 
+import msgspec
+
 from data.errors import InvalidValueError
+from data.json_faults import json_fault
 
 #: Prefix of the names that blank nodes get, so that statements can be deleted and replayed by name.
 BLANK_PREFIX = "urn:kite:blank:"
@@ -23,6 +27,21 @@ LABELS = (
 )
 #: Predicates that say where a graph came from.
 SOURCES = ("http://www.w3.org/ns/prov#wasDerivedFrom", "http://purl.org/dc/terms/source")
+
+#: RDF texts that are read, by media type, as Oxigraph names them.
+RDF_TYPES = {
+    "text/turtle": "TURTLE",
+    "application/n-quads": "N_QUADS",
+    "application/n-triples": "N_TRIPLES",
+    "application/trig": "TRIG",
+    "application/ld+json": "STREAMING_JSON_LD",
+}
+
+#: Characters of one text of RDF once its prefixes are written out.
+MAX_NQUADS_CHARS = 32 * 1024 * 1024
+#: Brackets of JSON-LD inside one another.
+MAX_JSON_DEPTH = 64
+_FRONT = {"@context": 0, "@type": 1, "@id": 2}
 
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _ESCAPE = re.compile(r"\\u([0-9A-Fa-f]{4})|\\U([0-9A-Fa-f]{8})")
@@ -47,6 +66,7 @@ def canonical_quads(nquads: str, key: str) -> list[str]:
     """
     import pyoxigraph as ox
 
+    _check_flat(nquads, f"The graph {key!r}")
     try:
         quads = list(ox.parse(nquads.encode(), format=ox.RdfFormat.N_QUADS))
     except (SyntaxError, UnicodeEncodeError) as exc:
@@ -54,6 +74,82 @@ def canonical_quads(nquads: str, key: str) -> list[str]:
     if not quads:
         raise InvalidValueError(f"The graph {key!r} holds no statement: send at least one line.")
     return sorted({_line([_named(term, key) for term in quad]) for quad in quads})
+
+
+def nquads_of(body: bytes, media_type: str) -> str:
+    """Return the statements of an RDF text as N-Quads.
+
+    Raises:
+        InvalidValueError: not a format that is read here, or not well-formed; the text says at which line.
+    """
+    import pyoxigraph as ox
+
+    if media_type not in RDF_TYPES:
+        raise InvalidValueError(f"{media_type!r} is not RDF: use one of {', '.join(RDF_TYPES)}.")
+    name = RDF_TYPES[media_type]
+    if name == "STREAMING_JSON_LD":
+        body = _streamable(body)
+    else:
+        _check_flat(body.decode("utf-8", "replace"), "The body")
+    lines: list[str] = []
+    size = 0
+    try:
+        for quad in ox.parse(body, format=getattr(ox.RdfFormat, name)):
+            lines.append(_line(["" if isinstance(one, ox.DefaultGraph) else str(one) for one in quad]))
+            size += len(lines[-1])
+            if size > MAX_NQUADS_CHARS:  # a long prefix makes gigabytes of a small file
+                break
+    except (SyntaxError, ValueError) as exc:
+        if "LoadDocumentCallback" in str(exc):
+            raise InvalidValueError(
+                "The JSON-LD names a context at an address, which is not fetched: write the context itself."
+            ) from exc
+        said = name.removeprefix("STREAMING_").replace("_", "-")
+        raise InvalidValueError(f"The body is not {said}: {_place(exc)}.") from exc
+    if size > MAX_NQUADS_CHARS:
+        raise InvalidValueError(
+            f"The statements have more than {MAX_NQUADS_CHARS} characters as N-Quads: send fewer at once."
+        )
+    return "\n".join(lines) + "\n"
+
+
+def _check_flat(text: str, what: str) -> None:
+    """Refuse statements about statements before they are parsed: nested deeply, they end the process."""
+    if "<<" in text and "<<" in _OPAQUE.sub(" ", text):
+        raise InvalidValueError(f"{what} quotes a statement inside another: name it instead.")
+
+
+def _streamable(body: bytes) -> bytes:
+    """Return JSON-LD with each object's context, type and id in front, so that it is read as a stream.
+
+    The other way of reading it keeps every statement in memory, a small file with a long prefix gigabytes of
+    them. Depth is bounded, for the parser's time grows with its square.
+    """
+    try:
+        return msgspec.json.encode(_in_front(msgspec.json.decode(body), MAX_JSON_DEPTH))
+    except (msgspec.DecodeError, UnicodeDecodeError) as exc:
+        raise InvalidValueError(f"The body is {json_fault(body, str(exc))}.") from exc
+    except RecursionError:
+        raise InvalidValueError(
+            f"The JSON-LD is nested more than {MAX_JSON_DEPTH} deep: name the inner things by @id."
+        ) from None
+
+
+def _in_front(value: Any, depth: int) -> Any:
+    if depth == 0:
+        raise RecursionError
+    if isinstance(value, list):
+        return [_in_front(item, depth - 1) for item in value]
+    if not isinstance(value, dict):
+        return value
+    keys = sorted(value, key=lambda key: _FRONT.get(key, len(_FRONT)))
+    return {key: _in_front(value[key], depth - 1) for key in keys}
+
+
+def _place(exc: Exception) -> str:
+    message = str(exc.args[0] if exc.args else exc).removeprefix("Parser error ").rstrip(".")
+    line = getattr(exc, "lineno", None)
+    return message if line is None or "line" in message else f"at line {line}: {message}"
 
 
 def check_lines(nquads: str, key: str) -> None:

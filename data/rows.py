@@ -1,4 +1,4 @@
-"""Rows of a file (JSONL, CSV, Parquet) as knowledge: documents, facts or sources, or the reason why not.
+"""Rows of a file as knowledge: documents, facts, sources or ClaimReviews, or the reason why not.
 
 Used by imports. A bad row is a value: it is set aside with its reason and its neighbours go in.
 """
@@ -12,11 +12,13 @@ from typing import Any, Literal, get_args
 import msgspec
 
 from data.changes import check_fact
+from data.claim_reviews import read_review
 from data.documents import document_id, split
 from data.errors import InvalidValueError
+from data.fact_checks import in_words
 from data.knowledge import Document, Fact, Source
 
-RowKind = Literal["documents", "facts", "sources"]
+RowKind = Literal["documents", "facts", "sources", "claimreviews"]
 ROW_KINDS: tuple[RowKind, ...] = get_args(RowKind)
 
 #: Names under which other people's files keep the same thing (BEIR corpora use ``_id``).
@@ -39,6 +41,8 @@ def kind_of(columns: Iterable[str]) -> RowKind:
         InvalidValueError: they fit none of the kinds.
     """
     present = {_ALIASES.get(column, column) for column in columns}
+    if "claimReviewed" in present or "reviewRating" in present:
+        return "claimreviews"
     if {"subject", "predicate"} <= present:
         return "facts"
     if "text" in present:
@@ -46,7 +50,8 @@ def kind_of(columns: Iterable[str]) -> RowKind:
     if {"id", "name"} <= present:
         return "sources"
     raise InvalidValueError(
-        "The rows are neither documents (text), facts (subject, predicate, object) nor sources (id, name): "
+        "The rows are neither documents (text), facts (subject, predicate, object) nor sources (id, name) "
+        "nor ClaimReviews (claimReviewed, reviewRating): "
         f"their columns are {', '.join(sorted(present)) or 'none'}."
     )
 
@@ -61,6 +66,8 @@ def read_row(kind: RowKind, row: Mapping[str, Any]) -> Document | Fact | Source:
         _ALIASES.get(key, key): value for key, value in row.items() if value is not None and value != ""
     }
     try:
+        if kind == "claimreviews":
+            return read_review(row)
         if kind == "documents":
             return _document(fields)
         if kind == "facts":
@@ -87,9 +94,18 @@ def _document(fields: dict[str, Any]) -> Document:
     return document
 
 
+def _value_in_words(fields: dict[str, Any]) -> str:
+    try:
+        return in_words(float(fields["value"]), fields.get("unit"))
+    except (TypeError, ValueError):  # refused with its own reason when the fact is made
+        return str(fields["value"])
+
+
 def _fact_fields(fields: dict[str, Any]) -> dict[str, Any]:
     if "object" in fields:
         fields = {**fields, "object": str(fields["object"])}
+    elif "value" in fields:
+        fields = {**fields, "object": _value_in_words(fields)}
     if "id" not in fields:
         fields = {**fields, "id": document_id("\x1f".join(str(fields[key]) for key in sorted(fields)))}
     return {key: value for key, value in fields.items() if key in Fact.__dataclass_fields__}

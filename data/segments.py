@@ -22,6 +22,7 @@ from data.documents import passages_of, split
 from data.errors import CorruptDataError, InvalidValueError
 from data.knowledge import Document, Fact, Passage, Source
 from data.rdf import canonical_quads, check_lines
+from data.titles import embedded_text, vectors_id
 
 #: Folder of the segments, under the home.
 FOLDER = "segments"
@@ -41,7 +42,10 @@ class LoadedDocument:
 def write_documents(
     home: Path, documents: Iterable[Document], *, embed: EmbedTexts | None = None, embedder: str | None = None
 ) -> SegmentRef:
-    """Write documents, split into passages, with vectors when ``embed`` is given (named by ``embedder``)."""
+    """Write documents, split into passages, with vectors when ``embed`` is given.
+
+    ``embedder`` is the identity of its weights; the vectors are of passages behind their titles.
+    """
     rows = []
     for document in documents:
         passages = split(document)
@@ -53,9 +57,10 @@ def write_documents(
         row["ends"] = [passage.end for passage in passages]
         row["vectors"] = None
         if embed is not None:
-            row["vectors"] = embed([passage.text for passage in passages]).astype(np.float32).ravel()
+            texts = [embedded_text(passage) for passage in passages]
+            row["vectors"] = embed(texts).astype(np.float32).ravel()
         rows.append(row)
-    return _write(home, "documents", rows, embedder if embed is not None else None)
+    return _write(home, "documents", rows, vectors_id(embedder) if embed is not None and embedder else None)
 
 
 def write_facts(home: Path, facts: Iterable[Fact]) -> SegmentRef:
@@ -109,6 +114,36 @@ def read_sources(home: Path, ref: SegmentRef) -> list[Source]:
 def read_graph(home: Path, ref: SegmentRef) -> str:
     """Return the N-Quads lines of a segment. Raises ``CorruptDataError`` as :func:`read_documents` does."""
     return "\n".join(row["line"] for row in _rows(home, ref, "graph")) + "\n"
+
+
+def ids_in(home: Path, ref: SegmentRef) -> list[str]:
+    """Return the ids of what a segment of documents, facts or sources holds, in the order written.
+
+    Raises:
+        CorruptDataError: as :func:`read_documents` does.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    ids: list[str] = pq.read_table(pa.BufferReader(verified_bytes(home, ref)), columns=["id"])[
+        "id"
+    ].to_pylist()
+    return ids
+
+
+def write_rest(home: Path, ref: SegmentRef, kept: Sequence[int]) -> SegmentRef:
+    """Write a segment with only the rows of these numbers (none: an empty one) and return where it lies.
+
+    Raises:
+        CorruptDataError: as :func:`read_documents` does.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    if ref.kind == "graph" or not kept:
+        return _store(home, ref.kind, _schema(ref.kind).empty_table(), ref.embedder)
+    table = pq.read_table(pa.BufferReader(verified_bytes(home, ref)))
+    return _store(home, ref.kind, table.take(pa.array(kept)), ref.embedder)
 
 
 def check_segment(home: Path, ref: SegmentRef) -> None:
@@ -195,20 +230,27 @@ def _schema(kind: str) -> Any:
 
 def _write(home: Path, kind: str, rows: list[dict[str, Any]], embedder: str | None) -> SegmentRef:
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     if not rows:
         raise InvalidValueError(f"A segment of {kind} needs at least one row.")
-    sink = pa.BufferOutputStream()
     try:
-        pq.write_table(pa.Table.from_pylist(rows, schema=_schema(kind)), sink, compression="zstd")
+        table = pa.Table.from_pylist(rows, schema=_schema(kind))
     except (UnicodeEncodeError, pa.ArrowInvalid) as exc:
         raise InvalidValueError(f"The segment of {kind} has text that is not valid Unicode: {exc}.") from exc
+    return _store(home, kind, table, embedder)
+
+
+def _store(home: Path, kind: str, table: Any, embedder: str | None) -> SegmentRef:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd")
     content = sink.getvalue().to_pybytes()
     digest = hashlib.sha256(content).hexdigest()
     uri = f"{FOLDER}/{digest}.parquet"
     durable_write(home / uri, content)
-    return SegmentRef(uri, len(rows), digest, kind, embedder)
+    return SegmentRef(uri, table.num_rows, digest, kind, embedder)
 
 
 def _rows(home: Path, ref: SegmentRef, kind: str) -> Iterator[dict[str, Any]]:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from data.errors import CorruptDataError, StoreUnavailableError
@@ -63,6 +64,21 @@ class Database:
                     self._writer.execute("ROLLBACK")
                 raise
 
+    def reclaim(self) -> None:
+        """Write the file anew without free space or remains of what was deleted, and empty the journal.
+
+        Raises:
+            StoreUnavailableError: others read the file all the time; it is compact, its journal is not empty.
+        """
+        with self._named_errors(), self._write_lock:
+            self._writer.execute("VACUUM")
+            deadline = time.monotonic() + BUSY_TIMEOUT_S
+            # A reader that is at it keeps the journal from being emptied; readers are short.
+            while self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
+                if time.monotonic() > deadline:
+                    raise StoreUnavailableError(f"The journal of {self._path.name} is being read: try again.")
+                time.sleep(0.05)
+
     def close(self) -> None:
         """Close every connection; later use raises ``StoreUnavailableError``."""
         with self._write_lock, self._pool_lock:
@@ -95,16 +111,26 @@ class Database:
         if answer != "ok":
             raise CorruptDataError(f"The store {self._path} is damaged ({answer}): rebuild or restore it.")
 
-    @contextmanager
-    def _named_errors(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as exc:
-            # Damage is a plain DatabaseError; its subclasses are locks, full disks, closed files.
-            if type(exc) is sqlite3.DatabaseError:
-                text = f"The store {self._path} is damaged: {exc}; rebuild or restore it."
-                raise CorruptDataError(text) from exc
-            raise StoreUnavailableError(f"The store {self._path.name} cannot be used: {exc}.") from exc
+    def _named_errors(self) -> AbstractContextManager[None]:
+        return named_errors(self._path)
+
+
+@contextmanager
+def named_errors(path: Path) -> Iterator[None]:
+    """Turn what SQLite raises on a file into errors that name it.
+
+    Raises:
+        CorruptDataError: the file is damaged. StoreUnavailableError: it cannot be used now.
+    """
+    try:
+        yield
+    except UnicodeDecodeError as exc:
+        raise CorruptDataError(f"The store {path} is damaged: {exc}; rebuild or restore it.") from exc
+    except sqlite3.Error as exc:
+        # Damage is a plain DatabaseError, or text that is none; its subclasses are locks and full disks.
+        if type(exc) is sqlite3.DatabaseError or "decode to UTF-8" in str(exc):
+            raise CorruptDataError(f"The store {path} is damaged: {exc}; rebuild or restore it.") from exc
+        raise StoreUnavailableError(f"The store {path.name} cannot be used: {exc}.") from exc
 
 
 def storable(text: str) -> str:

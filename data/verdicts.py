@@ -8,6 +8,7 @@ from typing import Literal
 from data.analysis import Finding
 from data.claims import Claim, Rejected
 from data.evidence import Evidence, StanceJudgement
+from data.evidence_filter import EvidenceFilter
 
 VerdictLabel = Literal["SUPPORTED", "REFUTED", "NOT_ENOUGH_INFO", "CONFLICTING"]
 #: Column order of every verdict probability row.
@@ -80,7 +81,7 @@ class Verdict:
     ``latencies_ms`` is a measurement, not part of the decision, and is left out of ``id`` and of the
     ledger. ``calibration`` is ``None`` where the shipped one was used; else ``uncalibrated`` holds the row
     before it. ``abstain_below`` is the confidence under which the verdict is withheld, ``None`` where no
-    confidence is enough for the ``risk`` asked for.
+    confidence is enough for the ``risk`` asked for. ``admits`` is the filter of its evidence, if any.
     """
 
     id: str
@@ -106,3 +107,4 @@ class Verdict:
     uncalibrated: Probabilities | None = None
     abstain_below: float | None = None
     risk: float | None = None
+    admits: EvidenceFilter | None = None

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import fields
 from typing import Any
 
 import msgspec
@@ -26,14 +26,17 @@ from data.models.selective import RiskLadder
 from data.models.tenant_calibration import TenantCalibration
 from data.parts import Parts
 from data.questions import Question
+from data.text.syntax import open_syntax
 from data.verdicts import Outcome, Verdict
 from deployments.calibration import CalibrationDesk, TenantCalibrations
 from deployments.framework import Framework, Spec
 from deployments.frameworks import discover
 from deployments.fusion import FusionConfig
 from deployments.metrics import Meter
+from deployments.replay import VerdictDesk
 from deployments.retrieval import RetrievalConfig, Retriever
 from deployments.verdict_cache import VerdictCache
+from deployments.verdict_documents import document_of, question_document
 from deployments.verification import AskFramework, Calibrate, Steps, Verifier, VerifierConfig
 
 
@@ -54,8 +57,10 @@ def framework_config(spec: Spec, overrides: Mapping[str, Any]) -> Any:
 
 
 def build_framework(spec: Spec, parts: Parts, overrides: Mapping[str, Any]) -> Framework:
-    """Return a framework built from its spec and the parts it needs."""
+    """Return a framework built from its spec, the parts it needs, and those it may use that are there."""
     ports = {name: getattr(parts, name) for name in spec.needs}
+    if "syntax" in spec.may_use:
+        ports["syntax"] = open_syntax(parts.syntax_folder)
     return spec.build(framework_config(spec, overrides), **ports)
 
 
@@ -105,9 +110,10 @@ def build_verifier(
     async def gather(questions: Sequence[Question], at: int) -> ClaimBatch:
         return await asyncio.to_thread(retriever.gather, questions, at)
 
-    async def record(verdicts: Sequence[Verdict]) -> None:
-        if settings.verdicts.record and verdicts:
-            await asyncio.to_thread(parts.reader.append, [to_change(verdict) for verdict in verdicts])
+    async def record(answered: Sequence[tuple[Question, Verdict]]) -> None:
+        if settings.verdicts.record and answered:
+            told = [to_change(verdict, question) for question, verdict in answered]
+            await asyncio.to_thread(parts.reader.append, told)
 
     serving, verdicts = settings.serving, settings.verdicts
     calibrate = _calibrate(calibrations) if calibrations else None
@@ -161,6 +167,15 @@ def build_calibration_desk(
     )
 
 
+def build_verdict_desk(
+    parts: Parts, settings: Settings, verifier: Verifier, retriever: Retriever
+) -> VerdictDesk | None:
+    """Return what shows and replays recorded verdicts; ``None`` where none are recorded."""
+    if not settings.verdicts.record:
+        return None
+    return VerdictDesk(parts.reader, verifier.derive, model_bundle=retriever.model_bundle)
+
+
 def in_process_frameworks(parts: Parts, settings: Settings) -> dict[str, Framework]:
     """Return every framework, built in this process."""
     return {
@@ -181,16 +196,16 @@ def in_threads(frameworks: Mapping[str, Framework]) -> dict[str, AskFramework]:
     return {name: ask(framework) for name, framework in frameworks.items()}
 
 
-def to_change(verdict: Verdict) -> Change:
-    """Return the ledger change that records a verdict (latencies are a measurement and stay out)."""
-    document = msgspec.json.encode(replace(verdict, latencies_ms={}), order="sorted")
+def to_change(verdict: Verdict, question: Question | None = None) -> Change:
+    """Return the ledger change that records a verdict and, for its replay, the question it answers."""
     record = VerdictRecord(
         id=verdict.id,
         claim=verdict.claim.text,
         fingerprint=fingerprint(verdict.claim),
         label=verdict.label,
         probability=verdict.confidence,
-        document=document,
+        document=document_of(verdict),
+        question=question_document(question, verdict) if question else b"null",
     )
     return put_verdict(record, verdict.claim.tenant)
 

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
-from data.errors import CapacityError
+from data.errors import CapacityError, RequestError
 
 In = TypeVar("In")
 Out = TypeVar("Out")
@@ -84,14 +84,27 @@ class Batcher(Generic[In, Out]):
 
     async def _run(self, batch: list[tuple[In, asyncio.Future[Out]]]) -> None:
         try:
+            await self._answer(batch)
+        finally:
+            self._free += 1
+            self._dispatch()
+
+    async def _answer(self, batch: list[tuple[In, asyncio.Future[Out]]]) -> None:
+        try:
             results = await self._work([item for item, _ in batch])
             for (_, future), result in zip(batch, results, strict=True):
                 if not future.done():
                     future.set_result(result)
+        except RequestError as exc:
+            if len(batch) == 1:
+                self._fail(batch, exc)
+            # One request is at fault, and its neighbours are not to suffer: each is asked on its own.
+            for entry in batch if len(batch) > 1 else ():
+                await self._answer([entry])
         except Exception as exc:
-            for _, future in batch:
-                if not future.done():
-                    future.set_exception(exc)
-        finally:
-            self._free += 1
-            self._dispatch()
+            self._fail(batch, exc)
+
+    def _fail(self, batch: list[tuple[In, asyncio.Future[Out]]], error: Exception) -> None:
+        for _, future in batch:
+            if not future.done():
+                future.set_exception(error)

@@ -45,12 +45,14 @@ class Spec:
     #: CPUs a replica reserves: a fraction, for six share two cores on the smallest machine.
     num_cpus: float = 0.1
     labels: tuple[str, ...] = field(default=())
+    #: Ports it takes where the installation has them; without one it does what it can.
+    may_use: tuple[str, ...] = ()
 
 
 _SPECS: dict[str, Spec] = {}
 
 
-def framework(
+def framework(  # noqa: PLR0913 - a framework is described by seven things, each by name
     *,
     name: str,
     config: type,
@@ -58,6 +60,7 @@ def framework(
     decides: bool = False,
     num_cpus: float = 0.1,
     labels: tuple[str, ...] = (),
+    may_use: tuple[str, ...] = (),
 ) -> Callable[[type[Any]], type[Any]]:
     """Register a framework class under ``name``.
 
@@ -71,7 +74,7 @@ def framework(
     def register(cls: type[Any]) -> type[Any]:
         if name in _SPECS:
             raise ValueError(f"two frameworks are called {name!r}: rename one of them")
-        _SPECS[name] = Spec(name, cls, config, needs, decides, num_cpus, labels)
+        _SPECS[name] = Spec(name, cls, config, needs, decides, num_cpus, labels, may_use)
         return cls
 
     return register

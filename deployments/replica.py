@@ -27,12 +27,14 @@ from deployments.assembly import (
     build_calibrations,
     build_framework,
     build_retriever,
+    build_verdict_desk,
     build_verifier,
     check_framework_settings,
 )
 from deployments.extraction import ClaimExtractor
 from deployments.framework import Framework
 from deployments.health import HealthBoard, Probe
+from deployments.knowledge import KnowledgeDesk
 from deployments.metrics import Meter
 from deployments.services import ApiLimits, Services
 from deployments.verification import AskFramework
@@ -119,9 +121,13 @@ class GatewayReplica:
                 request_timeout_s=settings.http.request_timeout_s,
                 session_ttl_s=settings.sessions.ttl_s,
                 sessions_per_tenant=settings.sessions.max_per_tenant,
+                sparql_timeout_s=settings.sparql.timeout_s,
+                sparql_rows=settings.sparql.rows,
             ),
             links=self._links,
             calibration=build_calibration_desk(parts, calibrations, meter),
+            knowledge=KnowledgeDesk(parts.reader),
+            verdicts=build_verdict_desk(parts, settings, verifier, retriever),
             extract=lambda text, context: asyncio.to_thread(extractor.extract, text, context),
         )
 

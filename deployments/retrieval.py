@@ -1,27 +1,34 @@
 """From questions to a ``ClaimBatch``: analyse, embed and search once for all of them.
 
-Called by the verifier (online) and by batch mappers. Dense and lexical hits are fused by reciprocal rank
-(Cormack, Clarke & Büttcher, SIGIR 2009, k = 60); facts and graph statements join as evidence of their own
-kinds. The result for a claim does not depend on its neighbours.
+Called by the verifier (online) and by batch mappers. Dense and lexical hits are fused by a weighted sum
+(``data.retrieval_fusion``) and near copies are left out; facts and graph statements join as evidence of
+their own kinds. The result for a claim does not depend on its neighbours.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
 
 from data.analysis import Analysis, Span
+from data.best_sentence import best_sentence
 from data.claims import fingerprint
 from data.evidence import ClaimBatch, Evidence, EvidenceKind, RetrievalScores
 from data.knowledge import Fact, Passage, text_sha256
 from data.lookup import Fetched, Found, KnowledgeReader, Limits, Wanted
+from data.near_copies import distinct
 from data.ports import Embedder, HistoryQuery, Hit, Query, TextAnalyser, VectorIndex
 from data.questions import Question
+from data.retrieval_fusion import FusionRule, fuse
 from data.statements import state
+
+#: How much deeper is searched for a question that admits only some evidence.
+FILTERED_DEPTH = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +39,17 @@ class RetrievalConfig:
     candidates: int = 32
     facts: int = 4
     statements: int = 4
-    #: Rank offset of reciprocal rank fusion; 60 is the value of the paper.
-    rrf_k: int = 60
-    #: A dense hit below this cosine that BM25 did not find either is noise.
+    #: Weight of BM25 beside the cosine; see ``data.retrieval_fusion.FusionRule`` for this and the next.
+    lexical_weight: float = 0.25
     min_dense: float = 0.3
+
+    def fusion(self) -> FusionRule:
+        """Return the rule by which rankings are fused."""
+        return FusionRule(self.lexical_weight, self.min_dense)
+
+    def depth(self, question: Question) -> int:
+        """Return how many hits of either search are looked at: more where a filter will leave out many."""
+        return self.candidates * (FILTERED_DEPTH if question.admits else 1)
 
 
 class Retriever:
@@ -72,13 +86,21 @@ class Retriever:
             HistoryQuery(query.tenant, fingerprint(q.claim), query.as_of)
             for query, q in zip(queries, questions, strict=True)
         ]
-        limits = Limits(config.candidates, config.facts, config.statements)
+        depths = [config.depth(question) for question in questions]
+        limits = Limits(max(depths, default=0), config.facts, config.statements)
         pending = self._pool.submit(self._reader.look_up, queries, asked, limits)
-        analyses, embeddings, dense = self._read(queries)
+        analyses, embeddings, dense = self._read(queries, depths)
         found = pending.result()
-        ranked = [fuse(lexical, near, config) for lexical, near in zip(found.lexical, dense, strict=True)]
-        fetched = self._fetch(queries, ranked, found)
-        evidence = [self._evidence(scores, fetched.passages[i], found, i) for i, scores in enumerate(ranked)]
+        ranked = [
+            # A longer list begins with the shorter one, so neighbours with a filter change nothing.
+            fuse(lexical[:depth], near, depth=depth, rule=config.fusion())
+            for lexical, near, depth in zip(found.lexical, dense, depths, strict=True)
+        ]
+        fetched = self._fetch(questions, queries, ranked, found)
+        evidence = [
+            self._evidence(question, scores, fetched.passages[i], found, i)
+            for i, (question, scores) in enumerate(zip(questions, ranked, strict=True))
+        ]
         return ClaimBatch(
             claims=tuple(question.claim for question in questions),
             analyses=tuple(analyses),
@@ -91,33 +113,45 @@ class Retriever:
             model_bundle=self._bundle,
         )
 
-    def _read(self, queries: Sequence[Query]) -> tuple[list[Analysis], NDArray[np.float32], list[list[Hit]]]:
+    def _read(
+        self, queries: Sequence[Query], depths: Sequence[int]
+    ) -> tuple[list[Analysis], NDArray[np.float32], list[list[Hit]]]:
         texts = [query.text for query in queries]
         analysing = self._pool.submit(self._analyser.analyse, texts)
         embeddings = np.ascontiguousarray(self._embedder.embed(texts), dtype=np.float32)
-        tenants = [query.tenant for query in queries]
-        dense = self._vectors.search_vectors(
-            tenants, embeddings, self._config.candidates, as_of=[query.as_of for query in queries]
-        )
+        dense: list[list[Hit]] = [[] for _ in queries]
+        for depth in sorted(set(depths)):
+            rows = [row for row, wanted in enumerate(depths) if wanted == depth]
+            tenants, positions = [queries[row].tenant for row in rows], [queries[row].as_of for row in rows]
+            hits = self._vectors.search_vectors(tenants, embeddings[rows], depth, as_of=positions)
+            for row, near in zip(rows, hits, strict=True):
+                dense[row] = near
         return analysing.result(), embeddings, dense
 
     def _fetch(
-        self, queries: Sequence[Query], ranked: Sequence[dict[str, RetrievalScores]], found: Found
+        self,
+        questions: Sequence[Question],
+        queries: Sequence[Query],
+        ranked: Sequence[dict[str, RetrievalScores]],
+        found: Found,
     ) -> Fetched:
         """Fetch the best passages; where copies or removed ones leave too few, all candidates."""
         sources = [
             sorted({fact.source for fact in (*facts, *statements) if fact.source})
             for facts, statements in zip(found.facts, found.statements, strict=True)
         ]
-        first = 2 * self._config.passages
+        first = [
+            len(scores) if question.admits else 2 * self._config.passages
+            for question, scores in zip(questions, ranked, strict=True)
+        ]
         wanted = [
-            Wanted(query, list(scores)[:first], behind)
-            for query, scores, behind in zip(queries, ranked, sources, strict=True)
+            Wanted(query, list(scores)[:most], behind)
+            for query, scores, most, behind in zip(queries, ranked, first, sources, strict=True)
         ]
         fetched = self._reader.fetch(wanted)
         short = [
-            len(scores) > first and len({one.text for one in got.values()}) < self._config.passages
-            for scores, got in zip(ranked, fetched.passages, strict=True)
+            len(scores) > most and self._is_short(scores, got)
+            for scores, most, got in zip(ranked, first, fetched.passages, strict=True)
         ]
         if not any(short):
             return fetched
@@ -127,35 +161,28 @@ class Retriever:
         ]
         return self._reader.fetch(again)
 
+    def _is_short(self, scores: dict[str, RetrievalScores], passages: dict[str, Passage]) -> bool:
+        texts = (passages[key].text for key in scores if key in passages)
+        return len(list(islice(distinct(texts), self._config.passages))) < self._config.passages
+
     def _evidence(
-        self, scores: dict[str, RetrievalScores], passages: dict[str, Passage], found: Found, index: int
+        self,
+        question: Question,
+        scores: dict[str, RetrievalScores],
+        passages: dict[str, Passage],
+        found: Found,
+        index: int,
     ) -> tuple[Evidence, ...]:
-        cited = (_cite_passage(passages[key], scores[key]) for key in scores if key in passages)
-        texts = list(_distinct(cited))[: self._config.passages]
-        facts = [_cite_fact(fact, "fact") for fact in found.facts[index]]
-        statements = [_cite_fact(fact, "graph") for fact in found.statements[index]]
-        return (*facts, *statements, *texts)
-
-
-def fuse(lexical: Sequence[Hit], dense: Sequence[Hit], config: RetrievalConfig) -> dict[str, RetrievalScores]:
-    """Merge two rankings by reciprocal rank; return scores by passage id, best first, ties by id."""
-    bm25 = {hit.id: (rank, hit.score) for rank, hit in enumerate(lexical)}
-    near = {
-        hit.id: (rank, hit.score)
-        for rank, hit in enumerate(dense)
-        if hit.score >= config.min_dense or hit.id in bm25
-    }
-    best = 2.0 / (config.rrf_k + 1)
-    merged = {}
-    for key in sorted({*bm25, *near}):
-        ranks = [table[key][0] for table in (bm25, near) if key in table]
-        fused = sum(1.0 / (config.rrf_k + rank + 1) for rank in ranks) / best
-        merged[key] = RetrievalScores(
-            bm25=round(bm25[key][1], 6) if key in bm25 else None,
-            dense=round(near[key][1], 6) if key in near else None,
-            fused=round(fused, 6),
+        cited = [_cite_passage(passages[key], scores[key]) for key in scores if key in passages]
+        facts = (_cite_fact(fact, "fact") for fact in found.facts[index])
+        statements = (_cite_fact(fact, "graph") for fact in found.statements[index])
+        admitted = [item for item in cited if question.admits.admits(item)]
+        kept = islice(distinct(item.text for item in admitted), self._config.passages)
+        said = question.claim.text
+        return (
+            *(item for item in (*facts, *statements) if question.admits.admits(item)),
+            *(replace(admitted[at], sentence=best_sentence(said, admitted[at].text)) for at in kept),
         )
-    return dict(sorted(merged.items(), key=lambda item: (-item[1].fused, item[0])))
 
 
 def _cite_passage(passage: Passage, scores: RetrievalScores) -> Evidence:
@@ -194,11 +221,3 @@ def _cite_fact(fact: Fact, kind: EvidenceKind) -> Evidence:
         value=fact.value,
         unit=fact.unit,
     )
-
-
-def _distinct(items: Iterable[Evidence]) -> Iterable[Evidence]:
-    seen: set[str] = set()
-    for item in items:
-        if item.sha256 not in seen:
-            seen.add(item.sha256)
-            yield item

@@ -14,6 +14,8 @@ from data.questions import Question
 from data.verdicts import Verdict
 from deployments.calibration import CalibrationDesk
 from deployments.extraction import Extract
+from deployments.knowledge import KnowledgeDesk
+from deployments.replay import VerdictDesk
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,8 @@ class ApiLimits:
     request_timeout_s: float = 30.0
     session_ttl_s: float = 24 * 3600.0
     sessions_per_tenant: int = 10_000
+    sparql_timeout_s: float = 10.0
+    sparql_rows: int = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,5 +77,9 @@ class Services:
     links: dict[str, str] = field(default_factory=dict)
     #: Feedback and calibration reports; ``None`` where an installation keeps none.
     calibration: CalibrationDesk | None = None
+    #: The tenants' knowledge, one by one; ``None`` where an installation keeps none of its own.
+    knowledge: KnowledgeDesk | None = None
+    #: Verdicts as they were recorded, and their replay; ``None`` where none are recorded.
+    verdicts: VerdictDesk | None = None
     #: Takes a text to its claims; ``None`` where an installation takes claims only.
     extract: Extract | None = None

@@ -12,8 +12,8 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from data.claims import Rejected
-from data.errors import DeadlineError
+from data.claims import Rejected, TenantId
+from data.errors import DeadlineError, InvalidValueError
 from data.evidence import ClaimBatch
 from data.models.tenant_calibration import TenantCalibration
 from data.ports import Clock
@@ -26,7 +26,8 @@ from deployments.verdict_cache import VerdictCache
 
 Gather = Callable[[Sequence[Question], int], Awaitable[ClaimBatch]]
 AskFramework = Callable[[ClaimBatch], Awaitable[Sequence[Outcome]]]
-Record = Callable[[Sequence[Verdict]], Awaitable[None]]
+#: Makes verdicts durable, each with the question it answers.
+Record = Callable[[Sequence[tuple[Question, Verdict]]], Awaitable[None]]
 #: Each question's tenant's own calibration, ``None`` where the shipped one holds.
 Calibrate = Callable[[Sequence[Question]], Awaitable[list[TenantCalibration | None]]]
 
@@ -84,6 +85,12 @@ class Verifier:
             max_in_flight=self._config.max_batches_in_flight,
             max_waiting=self._config.max_waiting_claims,
         )
+        self._deriver: Batcher[Question, Verdict | Rejected] = Batcher(
+            self._derive_batch,
+            max_size=self._config.max_batch_claims,
+            max_in_flight=1,  # replays give way to questions
+            max_waiting=self._config.max_waiting_claims,
+        )
 
     async def answer(self, questions: Sequence[Question]) -> list[Verdict | Rejected]:
         """Return one verdict (or rejection) a question, in order.
@@ -93,6 +100,22 @@ class Verifier:
             UnavailableError: the knowledge or the models cannot be reached.
         """
         return await self._batcher.submit(questions) if questions else []
+
+    async def derive(self, questions: Sequence[Question]) -> list[Verdict | Rejected]:
+        """Return what these questions' answers are, derived anew: nothing is remembered or recorded.
+
+        Each names its position (``as_of``) and its calibration (``calibrated_at``), so that the answer
+        is that of then.
+
+        Raises:
+            CapacityError: too many claims are waiting.
+            UnavailableError: the knowledge or the models cannot be reached.
+        """
+        return await self._deriver.submit(questions) if questions else []
+
+    async def _derive_batch(self, questions: list[Question]) -> list[Verdict | Rejected]:
+        position, calibrations = await asyncio.gather(self._steps.position(), self._calibrations(questions))
+        return await self._work_out(questions, calibrations, position)
 
     async def _answer_batch(self, questions: list[Question]) -> list[Verdict | Rejected]:
         position, calibrations = await asyncio.gather(self._steps.position(), self._calibrations(questions))
@@ -120,18 +143,70 @@ class Verifier:
         calibrations: Sequence[TenantCalibration | None],
         position: int,
     ) -> list[Verdict | Rejected]:
+        results = await self._work_out(questions, calibrations, position)
+        told = zip(questions, results, strict=True)
+        await self._steps.record([(asked, given) for asked, given in told if isinstance(given, Verdict)])
+        await self._cache.put(questions, results, position)
+        return results
+
+    async def _work_out(
+        self,
+        questions: list[Question],
+        calibrations: Sequence[TenantCalibration | None],
+        position: int,
+    ) -> list[Verdict | Rejected]:
+        """Return the results of questions, those of one tenant and position together.
+
+        A batch has one set of sources, and each is what its tenant saw at that position.
+        """
+        groups: dict[tuple[TenantId, int], list[int]] = {}
+        for place, question in enumerate(questions):
+            groups.setdefault((question.claim.tenant, question.position(position)), []).append(place)
+        if len(groups) == 1:
+            return await self._work_out_group(questions, calibrations, position)
+        worked_out = await asyncio.gather(
+            *(
+                self._work_out_group(
+                    [questions[place] for place in places],
+                    [calibrations[place] for place in places],
+                    position,
+                )
+                for places in groups.values()
+            )
+        )
+        by_place = {
+            place: result
+            for places, results in zip(groups.values(), worked_out, strict=True)
+            for place, result in zip(places, results, strict=True)
+        }
+        return [by_place[place] for place in range(len(questions))]
+
+    async def _work_out_group(
+        self,
+        questions: list[Question],
+        calibrations: Sequence[TenantCalibration | None],
+        position: int,
+    ) -> list[Verdict | Rejected]:
+        """Return the results of questions of one tenant and position; an erased position harms no other."""
+        try:
+            return await self._work_out_together(questions, calibrations, position)
+        except InvalidValueError as exc:
+            return [Rejected(str(exc))] * len(questions)
+
+    async def _work_out_together(
+        self,
+        questions: list[Question],
+        calibrations: Sequence[TenantCalibration | None],
+        position: int,
+    ) -> list[Verdict | Rejected]:
         batch = await self._steps.gather(questions, position)
         asked = sorted({name for question in questions for name in question.frameworks})
         answers = await asyncio.gather(*(self._ask(name, batch, questions) for name in asked))
         by_name = dict(zip(asked, answers, strict=True))
-        results = [
+        return [
             self._fuse(question, batch, i, answers=by_name, calibration=calibrations[i])
             for i, question in enumerate(questions)
         ]
-        verdicts = [result for result in results if isinstance(result, Verdict)]
-        await self._steps.record(verdicts)
-        await self._cache.put(questions, results, position)
-        return results
 
     async def _ask(self, name: str, batch: ClaimBatch, questions: Sequence[Question]) -> _Answers:
         rows = [i for i, question in enumerate(questions) if name in question.frameworks]

@@ -1,6 +1,7 @@
 """Load a file of knowledge into a running installation: ``python -m tasks.import_knowledge FILE``.
 
-JSONL, CSV and Parquet hold documents, facts or sources, one a row; ``.nq`` holds N-Quads. Ray Data hands
+JSONL, CSV and Parquet hold documents, facts, sources or ClaimReviews, one a row; ``.nq`` holds N-Quads;
+``.json`` a schema.org ClaimReview feed, each review a document (see ``data.claim_reviews``). Ray Data hands
 the chunks of the file to mappers, which write immutable segments (documents with their vectors); the keeper
 takes each segment in with one ledger row. Segments are named by their content, so an import that was killed
 and is started again ends with the same knowledge. Rows that cannot be taken stand beside the file, with the
@@ -157,7 +158,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m tasks.import_knowledge", description="Load a file of knowledge."
     )
-    parser.add_argument("file", type=Path, help="JSONL, CSV, Parquet or N-Quads")
+    parser.add_argument("file", type=Path, help="JSONL, CSV, Parquet, N-Quads or a ClaimReview feed")
     parser.add_argument(
         "--kind", choices=ROW_KINDS, help="what the rows are; found from the columns if left out"
     )

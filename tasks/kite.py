@@ -1,4 +1,4 @@
-"""The ``kite`` command: ``python -m tasks.kite run|up|down|status|verify|config``.
+"""The ``kite`` command: ``python -m tasks.kite run|up|down|status|verify|config|backup|restore|recover``.
 
 ``run`` and ``up`` build what is missing, start Ray on loopback, deploy, load the demo knowledge and wait
 until the service answers. Every user mistake ends in one line on standard error and exit code 2.
@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from rich.console import Console
 
 from cluster import head as ray_head
@@ -27,6 +28,7 @@ from configs.load import to_yaml
 from configs.schema import Settings
 from data.chunks import cut, rows_of
 from data.errors import InvalidValueError, KiteError, UnavailableError
+from tasks import backup as backups
 from tasks.load_demo import DEMO, load_demo, load_patterns
 from tasks.session import add_settings_arguments, connect, settings_from
 
@@ -121,6 +123,21 @@ def config(settings: Settings, options: argparse.Namespace) -> int:
     return 0
 
 
+def backup(settings: Settings, options: argparse.Namespace) -> int:
+    """Take a backup of this home (more in ``python -m tasks.backup``)."""
+    return _told(backups.create_command(settings, options))
+
+
+def restore(settings: Settings, options: argparse.Namespace) -> int:
+    """Bring this home back from a backup, or what is missing into the running system."""
+    return _told(backups.restore_command(settings, options))
+
+
+def recover(settings: Settings, options: argparse.Namespace) -> int:
+    """Bring this home back after a disaster: newest good backup, streamed rows, views, verified."""
+    return _told(backups.recover_command(settings, options))
+
+
 def start(settings: Settings, *, demo: bool) -> RunningHead:
     """Start everything and return once the service answers.
 
@@ -141,6 +158,11 @@ def start(settings: Settings, *, demo: bool) -> RunningHead:
             _wait_until_ready(head)
         _load(demo=demo)
     return head
+
+
+def _told(report: Any) -> int:
+    print(msgspec.json.format(msgspec.json.encode(report), indent=2).decode())  # noqa: T201 - the report
+    return 0
 
 
 def _interrupt(*_: object) -> None:
@@ -275,6 +297,23 @@ def _step(label: str) -> Iterator[None]:
     console.print(f"[green]✓[/green] {label} ({time.monotonic() - started:.1f} s)")
 
 
+def _backup_arguments(parser: argparse.ArgumentParser) -> None:
+    backups.add_create_arguments(parser)
+    backups.add_place_arguments(parser)
+
+
+def _restore_arguments(parser: argparse.ArgumentParser) -> None:
+    backups.add_restore_arguments(parser)
+    backups.add_place_arguments(parser)
+
+
+_ADD_ARGUMENTS = {
+    "backup": _backup_arguments,
+    "restore": _restore_arguments,
+    "recover": backups.add_place_arguments,
+}
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="kite", description="Brahminy Kite: claims in, verdicts out.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
@@ -285,11 +324,14 @@ def _parser() -> argparse.ArgumentParser:
         ("status", status),
         ("verify", verify),
         ("config", config),
+        ("backup", backup),
+        ("restore", restore),
+        ("recover", recover),
     ]
     for name, command in table:
         sub = commands.add_parser(name, help=(command.__doc__ or "").strip().split("\n")[0])
         sub.set_defaults(command=command)
-        add_settings_arguments(sub)
+        _ADD_ARGUMENTS.get(name, add_settings_arguments)(sub)
         if name in {"run", "up"}:
             sub.add_argument("--no-demo", dest="demo", action="store_false", help="start with no knowledge")
         if name == "verify":

@@ -126,12 +126,15 @@ def _joined_pair(row: dict[str, Any], name: str) -> LabelledPair:
 
 
 def _citation_pairs(rows: Iterator[dict[str, Any]]) -> Iterator[LabelledPair]:
-    """The deciding sentence of each citing claim, and one of the others as NEUTRAL."""
+    """The deciding sentence of each citing claim, or a sentence of a paper that leaves it open.
+
+    A sentence beside the deciding one is no NEUTRAL: nobody labelled it, and half of them agree.
+    """
     for row in rows:
         claim = row["claim"].replace("[[CIT]]", "").strip()
         decisive = [item for item in row["evidence"] if item["label"] != "NOT_ENOUGH_INFO"]
         others = [item for item in row["evidence"] if item["label"] == "NOT_ENOUGH_INFO"]
-        for item in (*decisive[:1], *others[:1]):
+        for item in (decisive or others)[:1]:
             yield LabelledPair(claim, item["text"], STANCE_OF[item["label"]], "citation_integrity")
 
 

@@ -13,11 +13,13 @@ import numpy as np
 
 from data.analysis import Span
 from data.evidence import Evidence, RetrievalScores
-from data.ports import Embedder
+from data.ports import Embedder, Hit
+from data.retrieval_fusion import FusionRule, fuse
+from data.titles import titled
 from tasks.labelled import PoolPassage
 
-#: Constant of reciprocal rank fusion. Source: Cormack, Clarke & Büttcher 2009.
-RRF_CONSTANT = 60
+#: As the product fuses.
+RULE = FusionRule()
 _WORD = re.compile(r"\w+")
 
 
@@ -27,7 +29,7 @@ class PooledEvidence:
     def __init__(self, pool: Sequence[PoolPassage], embedder: Embedder) -> None:
         self._pool = list(pool)
         self._place = {passage.id: place for place, passage in enumerate(self._pool)}
-        self._vectors = embedder.embed([passage.text for passage in self._pool])
+        self._vectors = embedder.embed([titled(passage.title, passage.text) for passage in self._pool])
         self._embedder = embedder
         self._words = sqlite3.connect(":memory:")
         self._words.execute("CREATE VIRTUAL TABLE passages USING fts5(text, tokenize='porter unicode61')")
@@ -43,31 +45,19 @@ class PooledEvidence:
         return self._pool[self._place[passage_id]].text
 
     def find(self, claim: str, k: int) -> list[Evidence]:
-        """Return the best ``k`` passages by fused rank."""
-        lexical = self._lexical(claim, 4 * k)
+        """Return the best ``k`` passages as the product's retriever ranks them."""
+        lexical = [Hit(self._pool[place].id, score) for place, score in self._lexical(claim, 4 * k).items()]
         similar = self._vectors @ self._embedder.embed([claim])[0]
-        dense = [int(place) for place in np.argsort(-similar, kind="stable")[: 4 * k]]
-        fused: dict[int, float] = {}
-        for ranking in (list(lexical), dense):
-            for rank, place in enumerate(ranking):
-                fused[place] = fused.get(place, 0.0) + 1.0 / (RRF_CONSTANT + rank + 1)
-        best = sorted(fused, key=lambda place: (-fused[place], self._pool[place].id))[:k]
-        among = set(dense)
-        return [
-            self._evidence(
-                place,
-                bm25=lexical.get(place),
-                dense=round(float(similar[place]), 6) if place in among else None,
-                fused=fused[place],
-            )
-            for place in best
-        ]
+        nearest = np.argsort(-similar, kind="stable")[: 4 * k]
+        dense = [Hit(self._pool[place].id, float(similar[place])) for place in nearest]
+        fused = fuse(lexical, dense, depth=4 * k, rule=RULE)
+        return [self._evidence(self._place[one], fused[one]) for one in list(fused)[:k]]
 
     def get(self, passage_id: str, claim: str) -> Evidence:
         """Return one passage as if it had been found for ``claim`` by both ways."""
         place = self._place[passage_id]
         cosine = float(self._vectors[place] @ self._embedder.embed([claim])[0])
-        return self._evidence(place, bm25=1.0, dense=round(cosine, 6), fused=1.0 / RRF_CONSTANT)
+        return self._evidence(place, RetrievalScores(1.0, round(cosine, 6), round(max(cosine, 0.0), 6)))
 
     def _lexical(self, claim: str, k: int) -> dict[int, float]:
         words = sorted({word.casefold() for word in _WORD.findall(claim)})
@@ -79,8 +69,7 @@ class PooledEvidence:
         )
         return {int(place): float(score) for place, score in rows}
 
-    def _evidence(self, place: int, *, bm25: float | None, dense: float | None, fused: float) -> Evidence:
+    def _evidence(self, place: int, scores: RetrievalScores) -> Evidence:
         passage = self._pool[place]
-        scores = RetrievalScores(bm25, dense, round(fused, 6))
         span = Span(0, len(passage.text))
         return Evidence(passage.id, passage.id, passage.text, span, title=passage.title, scores=scores)

@@ -10,20 +10,23 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from cluster.head import home_of
 from cluster.names import KEEPER
+from cluster.wiring import open_embedder, open_passage_vectors
 from configs.schema import Settings
 from data.clock import SystemClock
 from data.errors import KiteError, StoreUnavailableError
-from data.keeper import Keeper
+from data.keeper import Keeper, hold_home
 from data.ledger import Entry
+from data.views.vectors import ReadEntries
 from tasks.session import add_settings_arguments, connect, settings_from
 
 #: The views by name, in the order in which they are built.
-VIEWS = ("passages", "facts", "graph", "history")
+VIEWS = ("passages", "facts", "graph", "history", "vectors")
 #: Longest time one view may take to be built, seconds.
 PATIENCE_S = 6 * 3600.0
 
@@ -71,13 +74,31 @@ def stopped(settings: Settings, views: Sequence[str]) -> dict[str, Any]:
     """Build ``views`` of a home that nothing has open.
 
     Raises:
-        StoreUnavailableError: a keeper has the home open.
+        StoreUnavailableError: a keeper has the home open. ModelUnavailableError: vectors are wanted, and the
+        embedder has not been built.
     """
-    keeper = Keeper(home_of(settings), SystemClock(), _NoVectors())
-    try:
+    with stopped_keeper(settings, with_vectors="vectors" in views) as keeper:
         return rebuilt(views, keeper.rebuild)
+
+
+@contextmanager
+def stopped_keeper(settings: Settings, *, with_vectors: bool) -> Iterator[Keeper]:
+    """Open a home that nothing has open; without ``with_vectors`` they follow when they are opened next.
+
+    Raises:
+        StoreUnavailableError: a keeper has the home open. ModelUnavailableError: vectors are wanted, and the
+        embedder has not been built.
+    """
+    # The lock first: the vectors of a running installation are not ours to write.
+    hold_home(home_of(settings) / "ledger" / "lock").close()
+    index = open_passage_vectors(settings, open_embedder(settings)) if with_vectors else None
+    keeper = Keeper(home_of(settings), SystemClock(), index or _NoVectors())
+    try:
+        yield keeper
     finally:
         keeper.close()
+        if index is not None:
+            index.close()
 
 
 def rebuilt(views: Sequence[str], rebuild: Callable[[str], int]) -> dict[str, Any]:
@@ -99,6 +120,10 @@ class _NoVectors:
     def applied_seq(self) -> int:
         """Claim to be ahead of every ledger."""
         return 2**62
+
+    def rebuild(self, _read: ReadEntries) -> int:
+        """Have nothing to build."""
+        return 0
 
 
 if __name__ == "__main__":

@@ -26,6 +26,8 @@ from data.models.stance import (
     ComparisonRows,
     PairReader,
     TrainedStance,
+    plain_pairs,
+    turned_back,
 )
 from data.models.stance_bounds import bounded
 from data.ports import TextAnalyser
@@ -90,16 +92,18 @@ class CrossFittedStance:
 
     def judge(self, pairs: Pairs) -> NDArray[np.float32]:
         """Return (n, 3) float32 as served, columns as ``STANCES``."""
-        return self._judged(self._rows(pairs), self._served)
+        plain, turned = plain_pairs(pairs)
+        return turned_back(self._judged(self._rows(plain), self._served), turned)
 
     def judge_unseen(self, pairs: Pairs, pages: Sequence[str]) -> NDArray[np.float32]:
         """Return (n, 3) float32, each row by a second stage that has not learned from the pair's page."""
-        rows, folds = self._rows(pairs), np.array([fold_of(page) for page in pages])
+        plain, turned = plain_pairs(pairs)
+        rows, folds = self._rows(plain), np.array([fold_of(page) for page in pages])
         judged = np.zeros((len(pairs), len(STANCES)), dtype=np.float32)
         for fold, booster in enumerate(self._without):
             if bool((folds == fold).any()):
                 judged[folds == fold] = self._judged(rows[folds == fold], booster)
-        return judged
+        return turned_back(judged, turned)
 
     def _rows(self, pairs: Pairs) -> NDArray[np.float32]:
         return np.hstack([self._logits.rows(pairs), self._comparison.rows(pairs)])

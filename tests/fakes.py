@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,6 +62,13 @@ class FakeVectorSink:
     def applied_seq(self) -> int:
         """Return the last position taken in."""
         return self.entries[-1].seq if self.entries else 0
+
+    def rebuild(self, read: Callable[[int, int], Sequence[Entry]]) -> int:
+        """Take in everything anew."""
+        self.entries.clear()
+        while page := read(self.applied_seq(), 1_000):
+            self.apply(page)
+        return self.applied_seq()
 
     def forget(self) -> None:
         """Be like an index that was restarted without its files."""

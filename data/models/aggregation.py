@@ -10,15 +10,16 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from data.analysis import Finding, FindingOutcome, PairFinding
+from data.best_sentence import without_asides
 from data.evidence import STANCES, Evidence, Stance
 from data.knowledge import text_sha256
+from data.titles import titled
 from data.verdicts import Probabilities
 
 #: Name of the aggregation model at the ``Scorer`` port.
@@ -34,13 +35,6 @@ UNSPOKEN_SHARE = 0.24
 UNKNOWN_RELEVANCE = 0.6
 #: Stance probabilities of an item that speaks of nothing the claim names.
 BYSTANDER = (0.02, 0.02, 0.96)
-#: What the outcome of an exact comparison says for or against the claim.
-OUTCOME_SIGNS: dict[FindingOutcome, float] = {
-    "agrees": 1.0,
-    "entails": 1.0,
-    "conflicts": -1.0,
-    "not_comparable": 0.0,
-}
 #: Most voices counted: a sixth passage that says the same tells nothing new.
 MOST_VOICES = 5
 
@@ -71,6 +65,8 @@ SUPPORT_DIRECTIONS: tuple[int, ...] = (*(1 for _ in SIDE_FEATURES), *(-1 for _ i
 _SUPPORTS, _REFUTES, _NEUTRAL = range(3)
 _PARTS = 10**6
 _WORD = re.compile(r"\w+")
+#: Characters that end a sentence without a stop.
+_ENDS = ("!", "?", ":", ";", '"', "”", "'", "’", "…")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +74,8 @@ class Reading:
     """One evidence item as aggregation sees it.
 
     ``key`` identifies its words. A typed fact is an item like any other, save that ``exact`` is set when its
-    value answers the claim, and then decides. ``findings`` in [-1, 1] is what exact comparison says for (+)
-    or against (-) the claim, 0 where it says nothing or was not asked.
+    value answers the claim, and then decides. ``findings`` in [-1, 1] is the balance of typed findings for
+    (+) or against (-) the claim (``data.exact.features``), 0 where there are none or nobody compared.
     """
 
     key: str
@@ -112,11 +108,25 @@ def most_probable(probabilities: Sequence[float]) -> Stance:
     return STANCES[max((_NEUTRAL, _SUPPORTS, _REFUTES), key=lambda index: probabilities[index])]
 
 
+def judged_text(claim: str, item: Evidence) -> str:
+    """Return the words that are judged: those of :func:`passage_text` that are not beside the point."""
+    if item.kind != "passage":
+        return passage_text(item)
+    return titled(item.title, without_asides(claim, item.title, _closed(item.text)))
+
+
 def passage_text(item: Evidence) -> str:
-    """Return the words that are judged: a passage behind its title, which often names what "it" is."""
-    if item.kind != "passage" or not item.title or item.title.casefold() in item.text.casefold():
-        return item.text
-    return f"{item.title}: {item.text}"
+    """Return the words of an item: a passage behind its title, which often names what "it" is.
+
+    Spacing and the final stop say nothing, so copies that differ in them are read as one.
+    """
+    text = _closed(item.text)
+    return titled(item.title, text) if item.kind == "passage" else text
+
+
+def _closed(text: str) -> str:
+    words = " ".join(text.split()).rstrip(" .")
+    return words if words.endswith(_ENDS) or not words else f"{words}."
 
 
 def gated(names: Sequence[str], item: Evidence, row: Sequence[float]) -> Sequence[float]:
@@ -137,17 +147,6 @@ def names_nothing_of(names: Sequence[str], item: Evidence) -> bool:
     return not said.intersection(tellings)
 
 
-def findings_weight(findings: Iterable[Finding | PairFinding]) -> float:
-    """Return what exact findings say together for (+) or against (-) a claim, cut to [-1, 1]."""
-    return round(max(-1.0, min(1.0, math.fsum(map(_weight, findings)))), 6)
-
-
-def _weight(finding: Finding | PairFinding) -> float:
-    if isinstance(finding, Finding):
-        return finding.weight
-    return OUTCOME_SIGNS[finding.outcome] * finding.strength
-
-
 def strongest(readings: Sequence[Reading], count: int) -> list[Reading]:
     """Return the ``count`` most decisive readings of distinct wordings, ties by id: those worth comparing."""
     decisive = sorted(distinct(readings), key=lambda each: (-max(each.probabilities[:2]), each.id))
@@ -161,6 +160,15 @@ def read_evidence(item: Evidence, probabilities: Sequence[float], exact: Stance 
     scores = item.scores
     found = scores.bm25 is not None
     return Reading(key, item.id, (support, refute, neutral), scores.dense, found, exact)
+
+
+def with_findings(readings: Sequence[Reading], balances: Mapping[str, float]) -> list[Reading]:
+    """Return the readings with the balance of their findings, by item id; copies of an item share its own."""
+    by_words: dict[str, float] = {}
+    for reading in sorted(readings, key=lambda each: each.id):
+        if reading.id in balances:
+            by_words.setdefault(reading.key, balances[reading.id])
+    return [replace(reading, findings=by_words.get(reading.key, 0.0)) for reading in readings]
 
 
 def distinct(readings: Sequence[Reading]) -> list[Reading]:

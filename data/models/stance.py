@@ -27,6 +27,7 @@ from data.models.stance_bounds import BOUNDING_FEATURES, bounded
 from data.models.stance_graph import IDS, SIDES
 from data.ports import TextAnalyser
 from data.text.comparison import FEATURE_NAMES, compare
+from data.text.framing import unframed
 
 #: Kind of the artefact in its manifest.
 KIND = "cross-encoder"
@@ -134,8 +135,10 @@ class TrainedStance:
 
     def judge(self, pairs: Sequence[tuple[str, str]]) -> NDArray[np.float32]:
         """Return (n, 3) float32 probabilities, columns as ``STANCES``, for (claim, passage) pairs."""
-        known = self._judged.of(pairs)
-        return np.array([known[pair] for pair in pairs], dtype=np.float32).reshape(len(pairs), len(STANCES))
+        plain, turned = plain_pairs(pairs)
+        known = self._judged.of(plain)
+        rows = np.array([known[pair] for pair in plain], dtype=np.float32)
+        return turned_back(rows.reshape(len(pairs), len(STANCES)), turned)
 
     def _judge(self, pairs: Sequence[tuple[str, str]]) -> list[tuple[float, float, float]]:
         if not pairs:
@@ -144,6 +147,21 @@ class TrainedStance:
         rows = np.hstack([self._reader.logits(pairs), findings])
         learned = self._calibration.apply(self._predict(rows, validate_features=False))
         return [bounded(row, each) for row, each in zip(learned.tolist(), findings.tolist(), strict=True)]
+
+
+def plain_pairs(pairs: Sequence[tuple[str, str]]) -> tuple[list[tuple[str, str]], list[bool]]:
+    """Return the pairs with their claims' denials taken off, and which of them denied."""
+    framed = [unframed(claim) for claim, _ in pairs]
+    plain = [(each.claim, passage) for each, (_, passage) in zip(framed, pairs, strict=True)]
+    return plain, [each.denied for each in framed]
+
+
+def turned_back(rows: NDArray[np.float32], turned: Sequence[bool]) -> NDArray[np.float32]:
+    """Return rows (n, 3) of what is said of the claims themselves: what supports one refutes its denial."""
+    said = rows.copy()
+    places = np.flatnonzero(np.array(turned, dtype=bool))
+    said[places] = rows[places][:, [1, 0, 2]]
+    return said
 
 
 def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -198,7 +198,8 @@ def comparator_after(words: Words, end: int) -> tuple[str | None, int]:
     """Return the comparator that starts at word ``end`` ("or more", "+") and the word after it."""
     if words.low(end) not in _AFTER_FIRST:
         return None, end
-    pair = _AFTER.get(" ".join(words.lower[end : end + 2]))
+    two = words.lower[end : end + 2]
+    pair = _AFTER.get(" ".join(two)) if len(two) == 2 else None
     if pair is not None:
         return pair, end + 2
     single = _AFTER.get(words.lower[end]) if words.lower[end] == "+" or words.touches(end) else None

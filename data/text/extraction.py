@@ -190,8 +190,10 @@ class _Voices:
         ]
 
     def _quote_around(self, piece: Piece) -> Span | None:
-        """Return the quotation that all words of a sentence stand in, its marks aside."""
+        """Return the quotation that all words of a sentence stand in, its marks aside; never an empty one."""
         for quote in self._quotes.get(piece.paragraph, ()):
+            if quote.start == quote.end:
+                continue
             if quote.start - 1 <= piece.span.start and piece.span.end <= quote.end + 1:
                 return quote
         return None

@@ -5,6 +5,8 @@ Invariant: the answer for a vector depends on that vector and the stored rows al
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,6 +25,10 @@ class ExactIndex:
     def add(self, vectors: NDArray[np.float32]) -> None:
         """Store (n, dim) float32 vectors as the next rows."""
         self._vectors = np.concatenate([self._vectors, vectors.astype(np.float32)])
+
+    def vectors(self, rows: Sequence[int]) -> NDArray[np.float32]:
+        """Return a copy of these rows, (len(rows), dim) float32."""
+        return self._vectors[np.asarray(rows, dtype=np.int64)]
 
     def search(
         self, vectors: NDArray[np.float32], k: int, *, allowed: NDArray[np.bool_] | None = None

@@ -14,14 +14,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from data import changes, segments
+from data.catalogue import CatalogueQuery, CatalogueRow
 from data.claims import SHARED_TENANT, TenantId
 from data.errors import CorruptDataError, StoreUnavailableError
 from data.knowledge import Fact
 from data.ledger import Entry
 from data.ports import Query
+from data.redaction import is_erased
 from data.views.naming import name_key, runs_of, words_of
-from data.views.view import IDLE_LIMIT, LIVE
+from data.views.view import IDLE_LIMIT, LIVE, digest_of
 
 #: Verdict rows kept in memory before they are written together.
 MAX_PENDING = 1_000
@@ -54,8 +58,8 @@ WHERE o.added_seq <= s.position AND o.removed_seq > s.position
 """
 _FIND = """
 SELECT f.id, f.subject, f.predicate, f.object, f.value, f.unit, f.valid_from, f.valid_to, f.source,
-f.confidence FROM facts f WHERE (f.tenant = $own OR f.tenant = $shared) AND f.added_seq <= $position AND
-f.removed_seq > $position
+f.confidence, f.tenant FROM facts f WHERE (f.tenant = $own OR f.tenant = $shared)
+    AND f.added_seq <= $position AND f.removed_seq > $position AND ($id IS NULL OR f.id = $id)
     AND ($name IS NULL OR f.name = $name) AND ($predicate IS NULL OR lower(f.predicate) = lower($predicate))
     AND f.id > $after
     AND NOT (f.tenant <> $own AND EXISTS (SELECT 1 FROM facts o WHERE o.id = f.id AND o.tenant = $own
@@ -66,13 +70,18 @@ ORDER BY f.id LIMIT $most
 
 @dataclass(frozen=True, slots=True)
 class FactFilter:
-    """Which facts to list: by subject, predicate, position, page by page (``after``: the last id seen)."""
+    """Which facts to list: by subject, predicate, position, page by page (``after``: the last id seen).
+
+    ``id`` asks for one fact; ``own`` leaves out those shared with every tenant.
+    """
 
     subject: str | None = None
     predicate: str | None = None
     as_of: int | None = None
     after: str = ""
     limit: int = 100
+    id: str | None = None
+    own: bool = False
 
 
 class FactsView:
@@ -152,23 +161,35 @@ class FactsView:
 
     def facts(self, tenant: TenantId, wanted: FactFilter) -> list[Fact]:
         """Return a page of the facts that a tenant sees, sorted by id."""
+        return [fact for fact, _ in self._found(tenant, wanted)]
+
+    def listed(self, query: CatalogueQuery) -> list[CatalogueRow]:
+        """Return the fact or the page of facts that a query asks for, sorted by id."""
+        wanted = FactFilter(
+            query.subject, query.predicate, query.as_of, query.after, query.limit, query.id, query.own
+        )
+        return [
+            CatalogueRow(fact.id, msgspec.json.encode(fact), owner != query.tenant)
+            for fact, owner in self._found(query.tenant, wanted)
+        ]
+
+    def _found(self, tenant: TenantId, wanted: FactFilter) -> list[tuple[Fact, str]]:
         values = {
             "own": tenant,
-            "shared": SHARED_TENANT,
-            "position": self._applied_seq if wanted.as_of is None else wanted.as_of,
+            "shared": tenant if wanted.own else SHARED_TENANT,
+            "position": self._applied_seq if wanted.as_of is None else min(wanted.as_of, LIVE - 1),
+            "id": wanted.id,
             "name": None if wanted.subject is None else name_key(wanted.subject),
             "predicate": wanted.predicate,
             "after": wanted.after,
             "most": wanted.limit,
         }
         with self._reading() as cursor:
-            return [Fact(*row) for row in cursor.execute(_FIND, values).fetchall()]
+            return [(Fact(*row[:-1]), row[-1]) for row in cursor.execute(_FIND, values).fetchall()]
 
     def verdict_labels(self, tenant: TenantId) -> dict[str, int]:
         """Return how often each label was given to a tenant's claims."""
-        with self._write_lock:
-            if self._pending:
-                self._write(_Batch(self._home), self._applied_seq)
+        self._write_pending()
         with self._reading() as cursor:
             rows = cursor.execute(
                 "SELECT label, count(*) FROM verdicts WHERE tenant = ? GROUP BY label ORDER BY label",
@@ -182,6 +203,13 @@ class FactsView:
             row = cursor.execute("SELECT count(*) FROM facts WHERE removed_seq = ?", [LIVE]).fetchone()
         return {"facts": row[0]}
 
+    def digest(self, since: int = 0) -> str:
+        """See ``View``."""
+        self._write_pending()
+        with self._reading() as cursor:
+            held = {"SELECT * FROM facts WHERE removed_seq > ?": [since], "SELECT * FROM verdicts": []}
+            return digest_of(row for sql, values in held.items() for row in _fetched(cursor, sql, values))
+
     def ping(self) -> None:
         """Raise ``StoreUnavailableError`` when the store does not answer."""
         with self._reading() as cursor:
@@ -193,6 +221,11 @@ class FactsView:
             if self._applied_seq > self._stored_seq:
                 self._write(_Batch(self._home), self._applied_seq)
             self._writer.close()
+
+    def _write_pending(self) -> None:
+        with self._write_lock:
+            if self._pending:
+                self._write(_Batch(self._home), self._applied_seq)
 
     @contextmanager
     def _reading(self) -> Iterator[Any]:
@@ -243,6 +276,8 @@ class _Batch:
         return bool(self._added or self._ended)
 
     def take(self, entry: Entry) -> None:
+        if is_erased(entry.payload):
+            return
         if entry.kind == "fact.put":
             self._put(entry, changes.read_fact(entry.payload))
         elif entry.kind == "fact.delete":
@@ -282,6 +317,12 @@ class _Batch:
         self._ended.setdefault(key, entry.seq)
         if row := self._live.pop(key, None):
             row["removed_seq"] = entry.seq
+
+
+def _fetched(cursor: Any, sql: str, values: list[int]) -> Iterator[tuple[Any, ...]]:
+    cursor.execute(sql, values)
+    while rows := cursor.fetchmany(5_000):
+        yield from rows
 
 
 def _verdict_row(entry: Entry) -> dict[str, Any]:

@@ -9,32 +9,34 @@ of an earlier one. Invariant: all that one change does, the position included, i
 from __future__ import annotations
 
 import hashlib
-import math
+import heapq
 import re
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import count, islice
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import msgspec
+
 from data import changes, segments
+from data.catalogue import CatalogueQuery, CatalogueRow
 from data.claims import SHARED_TENANT, TenantId
 from data.errors import CorruptDataError, StoreUnavailableError
 from data.knowledge import Fact
 from data.ledger import Entry
 from data.ports import Query
 from data.rdf import LABELS, SOURCES, readable
+from data.redaction import is_erased
+from data.views.graph_terms import Quad, Term, data_block, number_of, statement_of
 from data.views.naming import name_key, runs_of, words_of
-from data.views.sparql import SparqlAnswer, answer
-from data.views.view import IDLE_LIMIT, LIVE
+from data.views.view import IDLE_LIMIT, LIVE, digest_of
 
-#: A quad or term of pyoxigraph, whose types allow everywhere what canonical N-Quads never hold.
-Quad = Any
-Term = Any
-
+#: Names of states of graphs, see ``GraphView.version``.
+_VERSIONS = count(1)
 #: Statements weighed for one text before the best are chosen: bounds the work for a thing with very many.
 MAX_CANDIDATES = 1_000
 
@@ -42,10 +44,6 @@ _META = "urn:kite:meta"
 #: How Oxigraph and the RocksDB under it fail.
 _FAILURES = (OSError, RuntimeError, ValueError)
 _LOCKED = re.compile(r"\bLOCK\b|lock (file|hold)")
-_NUMBERS = frozenset(
-    f"http://www.w3.org/2001/XMLSchema#{name}"
-    for name in ("integer", "decimal", "double", "float", "int", "long", "short", "nonNegativeInteger")
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +88,7 @@ class GraphView:
                 if load.removed == LIVE:
                     self._live.setdefault((load.tenant, load.key), []).append(load.iri)
             self._stored_seq = self._stored_position()
+            self._version = next(_VERSIONS)
             #: Names as compared -> what they name, and the load that says so.
             self._names: dict[str, dict[tuple[str, str], None]] = {}
             for quad in self._store.quads_for_pattern(None, None, None, None):
@@ -123,18 +122,61 @@ class GraphView:
         with self._named_errors():
             return [self._statements(query, max(limit, 0)) for query in queries]
 
-    def query(self, tenant: TenantId, sparql: str, *, most: int = 10_000) -> SparqlAnswer:
-        """Answer a read-only SPARQL query over what the tenant and the shared tenant hold now.
-
-        Raises:
-            InvalidValueError: not a SPARQL query, one that calls another server, or more than ``most`` rows.
-        """
+    def listed(self, query: CatalogueQuery) -> list[CatalogueRow]:
+        """Return a page of loads by key, or all statements of one as sorted N-Triples lines."""
+        at = self._applied_seq if query.as_of is None else query.as_of
+        seen: dict[str, list[_Load]] = {}
+        for load in list(self._loads.values()):
+            wanted = load.key > query.after and query.id in (None, load.key)
+            hidden = query.own and load.tenant != query.tenant
+            if wanted and not hidden and load.is_seen(query.tenant, at):
+                seen.setdefault(load.key, []).append(load)
+        chosen = heapq.nsmallest(query.limit, seen)
         with self._named_errors():
-            return answer(self._store, sparql, [_graph_of(tenant), _graph_of(SHARED_TENANT)], most)
+            return [self._row(query, [*_nearest(query.tenant, seen[key])]) for key in chosen]
+
+    def _row(self, query: CatalogueQuery, loads: list[_Load]) -> CatalogueRow:
+        first = loads[0]
+        if query.id is None:
+            body = msgspec.json.encode({"key": first.key, "added_seq": first.added})
+        else:
+            quads = (
+                quad
+                for load in loads
+                for quad in self._store.quads_for_pattern(None, None, None, self._ox.NamedNode(load.iri))
+            )
+            body = "".join(sorted({f"{statement_of(quad)} .\n" for quad in quads})).encode()
+        return CatalogueRow(first.key, body, first.tenant != query.tenant)
+
+    def version(self) -> int:
+        """Return a number that stands for the statements as they are now, and for no others."""
+        return self._version
+
+    def write_checkpoint(self, folder: Path) -> int:
+        """Write the store as it is now to a folder that is not there yet; return its version.
+
+        Files are hard links where they can be, so it costs a flush and not a copy.
+        """
+        with self._write_lock, self._named_errors():
+            self._store.backup(str(folder))
+            return self._version
 
     def counts(self) -> dict[str, int]:
         """Return how many graph loads are live, all tenants together."""
         return {"graphs": sum(load.removed == LIVE for load in list(self._loads.values()))}
+
+    def digest(self, since: int = 0) -> str:
+        """See ``View``: every load with its statements, and what SPARQL sees now."""
+        with self._write_lock, self._named_errors():
+            return digest_of(self._holdings(since))
+
+    def _holdings(self, since: int) -> Iterator[tuple[object, ...]]:
+        loads = [load for load in list(self._loads.values()) if load.removed > since]
+        yield from ((load,) for load in loads)
+        tenants = {graph_of(load.tenant) for load in self._loads.values()}
+        for iri in [*(load.iri for load in loads), *sorted(tenants)]:
+            for quad in self._store.quads_for_pattern(None, None, None, self._ox.NamedNode(iri)):
+                yield (iri, statement_of(quad))
 
     def ping(self) -> None:
         """Raise ``StoreUnavailableError`` when the store does not answer."""
@@ -155,12 +197,14 @@ class GraphView:
             return
         ended = [self._loads[iri] for iri in self._live.get((entry.tenant, entry.key), ())]
         added = self._parsed(entry, nquads) if nquads else []
-        stays = {_statement(quad) for _, quads in added for quad in quads}
+        stays = {statement_of(quad) for _, quads in added for quad in quads}
         gone = [one for one in self._only_in(ended, entry.tenant) if one not in stays]
-        live = _graph_of(entry.tenant)
-        update = [_data("DELETE", live, gone), _data("INSERT", live, sorted(stays))]
-        update += [_data("INSERT", load.iri, [_statement(quad) for quad in quads]) for load, quads in added]
-        update.append(_data("INSERT", _META, [*_described(added), *_ended(ended, entry.seq)]))
+        live = graph_of(entry.tenant)
+        update = [data_block("DELETE", live, gone), data_block("INSERT", live, sorted(stays))]
+        update += [
+            data_block("INSERT", load.iri, [statement_of(quad) for quad in quads]) for load, quads in added
+        ]
+        update.append(data_block("INSERT", _META, [*_described(added), *_ended(ended, entry.seq)]))
         self._commit(" ; ".join(part for part in update if part), entry.seq)
         self._loads.update((load.iri, replace(load, removed=entry.seq)) for load in ended)
         for load, quads in added:
@@ -168,8 +212,11 @@ class GraphView:
                 self._index(quad, load.iri)
             self._loads[load.iri] = load
         self._live[entry.tenant, entry.key] = [load.iri for load, _ in added]
+        self._version = next(_VERSIONS)
 
     def _nquads(self, entry: Entry) -> str | None:
+        if is_erased(entry.payload):
+            return None
         if entry.kind == "graph.put":
             return changes.read_graph(entry.payload)
         if entry.kind == "segment.load":
@@ -204,7 +251,7 @@ class GraphView:
                 others = self._store.quads_for_pattern(quad.subject, quad.predicate, quad.object, None)
                 holders = {other.graph_name.value for other in others} - gone
                 if not any(self._is_live(holder, tenant) for holder in holders):
-                    only.add(_statement(quad))
+                    only.add(statement_of(quad))
         return sorted(only)
 
     def _is_live(self, iri: str, tenant: TenantId) -> bool:
@@ -286,16 +333,16 @@ class GraphView:
         for quad in self._store.quads_for_pattern(self._ox.NamedNode(subject), None, None, None):
             load = self._loads.get(quad.graph_name.value)
             if load and load.is_seen(query.tenant, query.as_of) and quad.predicate.value not in LABELS:
-                known = said.get(_statement(quad))
+                known = said.get(statement_of(quad))
                 if known is None or load.added < known[0]:
-                    said[_statement(quad)] = (load.added, load.source, quad)
+                    said[statement_of(quad)] = (load.added, load.source, quad)
         for statement, (_, source, quad) in sorted(said.items()):
             digest = hashlib.sha256(statement.encode()).hexdigest()
             predicate = self._label(query, quad.predicate, labels).lower()
             object_text = self._label(query, quad.object, labels)
             name = self._label(query, quad.subject, labels)
             yield Fact(
-                f"graph:{digest[:32]}", name, predicate, object_text, _number(quad.object), source=source
+                f"graph:{digest[:32]}", name, predicate, object_text, number_of(quad.object), source=source
             )
 
     def _label(self, query: Query, term: Term, labels: dict[str, str]) -> str:
@@ -313,16 +360,15 @@ class GraphView:
         return labels[term.value]
 
 
-def _graph_of(tenant: TenantId) -> str:
+def _nearest(tenant: TenantId, loads: Sequence[_Load]) -> Iterator[_Load]:
+    """Yield the tenant's own loads of a key, or, where it has none, the shared ones."""
+    own = [load for load in loads if load.tenant == tenant]
+    yield from own or loads
+
+
+def graph_of(tenant: TenantId) -> str:
+    """Return the name of the graph that holds what is true now for a tenant."""
     return f"urn:kite:tenant:{quote(tenant, safe='')}"
-
-
-def _statement(quad: Quad) -> str:
-    return f"{quad.subject} {quad.predicate} {quad.object}"
-
-
-def _data(verb: str, graph: str, statements: Sequence[str]) -> str:
-    return f"{verb} DATA {{ GRAPH <{graph}> {{ {' . '.join(statements)} }} }}" if statements else ""
 
 
 def _described(added: Sequence[tuple[_Load, list[Quad]]]) -> Iterator[str]:
@@ -338,14 +384,3 @@ def _described(added: Sequence[tuple[_Load, list[Quad]]]) -> Iterator[str]:
 def _ended(loads: Iterable[_Load], seq: int) -> Iterator[str]:
     for load in loads:
         yield f'<{load.iri}> <urn:kite:removed> "{seq}"'
-
-
-def _number(term: Term) -> float | None:
-    datatype = getattr(term, "datatype", None)
-    if datatype is None or datatype.value not in _NUMBERS:
-        return None
-    try:
-        value = float(term.value)
-    except ValueError:
-        return None
-    return value if math.isfinite(value) else None

@@ -6,23 +6,26 @@ built again.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from data.claims import TenantId
-from data.errors import NotFoundError
+from data.catalogue import CatalogueQuery, CatalogueRow, KeptVerdict
+from data.claims import SHARED_TENANT, TenantId
+from data.errors import InvalidValueError, NotFoundError
 from data.feedback import CalibrationMark, CalibrationQuery, FeedbackSample
 from data.knowledge import Document, Fact, Passage, PastVerdict, Pattern, PatternHit, Source
 from data.ledger import Entry
 from data.ports import HistoryQuery, Hit, Query
 from data.views.facts import FactFilter, FactsView
-from data.views.graph import GraphView
+from data.views.graph import GraphView, graph_of
 from data.views.history import HistoryView
 from data.views.passages import PassagesView
 from data.views.served import Served
 from data.views.sparql import SparqlAnswer
+from data.views.sparql_runner import SparqlLimits, SparqlRunner
 from data.views.view import View
 
 #: Folder of the views, under the home.
@@ -51,11 +54,22 @@ class Library:
 
     def __init__(self, home: Path, *, newest: int | None = None) -> None:
         self._home = home
+        self._kept_from = (0, "")
         folder = home / FOLDER
         self._passages = Served(folder / "passages.sqlite", lambda path: PassagesView(path, home), newest)
         self._facts = Served(folder / "facts.duckdb", lambda path: FactsView(path, home), newest)
         self._graph = Served(folder / "graph", lambda path: GraphView(path, home), newest)
         self._history = Served(folder / "history.sqlite", HistoryView, newest)
+        self.limit_queries(SparqlLimits())
+
+    def limit_queries(self, limits: SparqlLimits) -> None:
+        """Let SPARQL queries from now on take this much."""
+        self._queries = SparqlRunner(
+            self._home / FOLDER / "graph-checkpoints",
+            version=lambda: self._graph.ask(lambda view: view.version()),
+            write_checkpoint=lambda path: self._graph.ask(lambda view: view.write_checkpoint(path)),
+            limits=limits,
+        )
 
     def views(self) -> tuple[View, ...]:
         """Return the views, in the order in which they are brought up to date."""
@@ -76,6 +90,22 @@ class Library:
         No change may be applied meanwhile.
         """
         self._called(fresh.name).replace_by(fresh, self._home / FOLDER / REBUILDING)
+
+    def require_kept(self, *positions: int | None) -> None:
+        """Raise ``InvalidValueError`` for a position whose past was erased; ``None`` is now."""
+        first, ts = self._kept_from
+        for position in positions:
+            if position is not None and position < first:
+                raise InvalidValueError(
+                    f"What was known before seq {first} ({ts}) has been erased for good: "
+                    f"ask as of seq {first} or later."
+                )
+
+    def purge(self) -> None:
+        """Remove what may hold what the views no longer do: damaged files set aside, checkpoints."""
+        self._queries.forget()
+        for path in sorted((self._home / FOLDER).glob("*.corrupt-*")):
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
     def _served(self) -> tuple[Served[Any], ...]:
         return self._passages, self._facts, self._graph, self._history
@@ -98,18 +128,22 @@ class Library:
 
     def search_text(self, queries: Sequence[Query], k: int) -> list[list[Hit]]:
         """See ``LexicalIndex``."""
+        self.require_kept(*(query.as_of for query in queries))
         return self._passages.ask(lambda view: view.search_text(queries, k))
 
     def passages(self, wanted: Sequence[tuple[Query, Sequence[str]]]) -> list[dict[str, Passage]]:
         """See ``PassageStore``."""
+        self.require_kept(*(query.as_of for query, _ in wanted))
         return self._passages.ask(lambda view: view.passages(wanted))
 
     def sources(self, tenant: TenantId, ids: Sequence[str], *, as_of: int | None = None) -> list[Source]:
         """See ``PassageStore``; with ``as_of``, as they were then."""
+        self.require_kept(as_of)
         return self._passages.ask(lambda view: view.sources(tenant, ids, as_of=as_of))
 
     def document(self, tenant: TenantId, document_id: str, *, as_of: int | None = None) -> Document | None:
         """Return a document as it was written, or ``None``."""
+        self.require_kept(as_of)
         return self._passages.ask(lambda view: view.document(tenant, document_id, as_of=as_of))
 
     def patterns(self, tenant: TenantId) -> list[Pattern]:
@@ -118,27 +152,46 @@ class Library:
 
     def match(self, queries: Sequence[Query]) -> list[list[PatternHit]]:
         """See ``PatternStore``."""
+        self.require_kept(*(query.as_of for query in queries))
         return self._passages.ask(lambda view: view.match(queries))
 
     def facts_about(self, queries: Sequence[Query], limit: int) -> list[list[Fact]]:
         """See ``FactStore``."""
+        self.require_kept(*(query.as_of for query in queries))
         return self._facts.ask(lambda view: view.facts_about(queries, limit))
 
     def facts(self, tenant: TenantId, wanted: FactFilter) -> list[Fact]:
         """Return a page of the facts that a tenant sees, sorted by id."""
+        self.require_kept(wanted.as_of)
         return self._facts.ask(lambda view: view.facts(tenant, wanted))
 
     def statements_about(self, queries: Sequence[Query], limit: int) -> list[list[Fact]]:
         """See ``FactStore``."""
+        self.require_kept(*(query.as_of for query in queries))
         return self._graph.ask(lambda view: view.statements_about(queries, limit))
 
-    def sparql(self, tenant: TenantId, query: str, *, most: int = 10_000) -> SparqlAnswer:
+    def sparql(self, tenant: TenantId, query: str, *, most: int | None = None) -> SparqlAnswer:
         """Answer a read-only SPARQL query over what the tenant and the shared tenant hold now.
 
         Raises:
             InvalidValueError: not a query, one that calls another server, or more than ``most`` rows.
+            QueryLimitError: it needs more time or memory than a query may have.
+            CapacityError: as many queries as may run at once are running.
         """
-        return self._graph.ask(lambda view: view.query(tenant, query, most=most))
+        return self._queries.run([graph_of(tenant), graph_of(SHARED_TENANT)], query, most=most)
+
+    def listed(self, query: CatalogueQuery) -> list[CatalogueRow]:
+        """Return what a query asks for, sorted by id."""
+        self.require_kept(query.as_of)
+        if query.kind == "fact":
+            return self._facts.ask(lambda view: view.listed(query))
+        if query.kind == "graph":
+            return self._graph.ask(lambda view: view.listed(query))
+        return self._passages.ask(lambda view: view.listed(query))
+
+    def kept_verdict(self, tenant: TenantId, verdict_id: str) -> KeptVerdict | None:
+        """Return a verdict with the question behind it, or ``None``."""
+        return self._history.ask(lambda view: view.kept_verdict(tenant, verdict_id))
 
     def past_verdicts(self, queries: Sequence[HistoryQuery]) -> list[list[PastVerdict]]:
         """See ``HistoryStore``."""
@@ -184,5 +237,6 @@ class Library:
 
     def close(self) -> None:
         """Write what is pending and release the files."""
+        self._queries.close()
         for view in self.views():
             view.close()

@@ -16,11 +16,14 @@ from typing import TypeVar
 import msgspec
 
 from data import changes, segments
+from data.catalogue import CatalogueQuery, CatalogueRow
 from data.claims import SHARED_TENANT, TenantId
 from data.knowledge import Document, Passage, Pattern, PatternHit, Source
 from data.ledger import Entry
 from data.ports import Hit, Query
-from data.views.lexical import TOKENIZER, LexicalSearch, words_in
+from data.views.lexical import LexicalSearch
+from data.views.listing import listed
+from data.views.terms import TOKENIZER, words_in
 from data.views.view import LIVE, SqliteView, write_meta
 from data.wording import Matcher
 
@@ -31,9 +34,10 @@ _SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS tenants(code INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT;
 CREATE TABLE IF NOT EXISTS passages(
     rowid INTEGER PRIMARY KEY, tenant INTEGER NOT NULL, id TEXT NOT NULL, document_id TEXT NOT NULL,
-    text TEXT NOT NULL, start INTEGER NOT NULL, end INTEGER NOT NULL, title TEXT NOT NULL, url TEXT,
-    source TEXT, published_at TEXT, words INTEGER NOT NULL, added_seq INTEGER NOT NULL,
-    removed_seq INTEGER NOT NULL) STRICT;
+    document_row INTEGER NOT NULL, text TEXT NOT NULL, start INTEGER NOT NULL, end INTEGER NOT NULL,
+    title TEXT NOT NULL, url TEXT, source TEXT, published_at TEXT, words INTEGER NOT NULL,
+    title_words INTEGER NOT NULL,
+    added_seq INTEGER NOT NULL, removed_seq INTEGER NOT NULL) STRICT;
 CREATE INDEX IF NOT EXISTS passages_id ON passages(id, tenant);
 CREATE INDEX IF NOT EXISTS passages_document ON passages(document_id, tenant);
 CREATE INDEX IF NOT EXISTS passages_removed ON passages(removed_seq) WHERE removed_seq < {LIVE};
@@ -58,7 +62,13 @@ SELECT id, document_id, text, start, end, title, url, source, published_at FROM 
 WHERE id IN (SELECT value FROM json_each(:ids))
     AND tenant IN (:own, :shared) AND added_seq <= :at AND removed_seq > :at ORDER BY tenant = :own
 """
-_ADD_PASSAGE = "INSERT INTO passages VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_HOLDINGS = (
+    "SELECT t.name, id, document_id, text, start, end, title, url, source, published_at, words, title_words,"
+    " added_seq, removed_seq FROM passages JOIN tenants t ON t.code = tenant WHERE removed_seq > :since",
+    "SELECT kind, tenant, id, body, added_seq, removed_seq FROM things WHERE removed_seq > :since",
+)
+_ADD_PASSAGE = "INSERT INTO passages VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_ADD_WORDS = "INSERT INTO words(rowid, text, title) VALUES (?, ?, ?)"
 
 Thing = TypeVar("Thing", Document, Source, Pattern)
 
@@ -71,9 +81,12 @@ class PassagesView(SqliteView):
     """
 
     name = "passages"
+    #: 1: the words of titles are counted apart, and a passage knows the row its document begins at.
+    format = 1
     kinds = frozenset(
         kind for kind in changes.READERS if kind.split(".")[0] in {"document", "source", "pattern"}
     ) | {"segment.load"}
+    holdings = _HOLDINGS
 
     def __init__(self, path: Path, home: Path) -> None:
         super().__init__(path, _SCHEMA)
@@ -121,6 +134,11 @@ class PassagesView(SqliteView):
     def patterns(self, tenant: TenantId, *, as_of: int | None = None) -> list[Pattern]:
         """Return the tenant's and the shared patterns, sorted by id."""
         return self._named(Pattern, tenant, None, as_of)
+
+    def listed(self, query: CatalogueQuery) -> list[CatalogueRow]:
+        """Return what a query asks for, sorted by id (passages: by place)."""
+        with self._database.reading() as connection:
+            return listed(connection, query, self._applied_seq if query.as_of is None else query.as_of)
 
     def match(self, queries: Sequence[Query]) -> list[list[PatternHit]]:
         """Return the patterns that occur in each text, sorted by pattern id."""
@@ -220,14 +238,14 @@ class _Writer:
         self._remove_document(entry, document.id)
         self._put("document", entry, document.id, msgspec.json.encode(document, order="sorted"))
         tenant = self._code(entry.tenant)
-        for one in passages:
-            place = (tenant, one.id, one.document_id, one.text, one.start, one.end, one.title)
+        (last,) = self._connection.execute("SELECT max(rowid) FROM passages").fetchone()
+        first = (last or 0) + 1
+        for row, one in enumerate(passages, first):
+            place = (row, tenant, one.id, one.document_id, first, one.text, one.start, one.end, one.title)
             origin = (one.url, one.source, one.published_at)
-            row = (*place, *origin, words_in(one.text, one.title), entry.seq, LIVE)
-            rowid = self._connection.execute(_ADD_PASSAGE, row).lastrowid
-            self._connection.execute(
-                "INSERT INTO words(rowid, text, title) VALUES (?, ?, ?)", (rowid, one.text, one.title)
-            )
+            held = (words_in(one.text), words_in(one.title), entry.seq, LIVE)
+            self._connection.execute(_ADD_PASSAGE, (*place, *origin, *held))
+            self._connection.execute(_ADD_WORDS, (row, one.text, one.title))
         self.changed_seq = entry.seq
 
     def _remove_document(self, entry: Entry, document_id: str) -> None:

@@ -66,7 +66,7 @@ class _Manifest:
 
 def save_tables(folder: Path, identity: dict[str, Any], applied_seq: int, tables: Sequence[Stored]) -> None:
     """Write a new version and make it the current one; older ones are removed."""
-    version = f"v{applied_seq:020d}"
+    version = _unused(folder, f"v{applied_seq:020d}")
     parts = []
     for number, table in enumerate(tables):
         rows = msgspec.json.encode(_Rows(table.ids, table.documents, table.added, table.removed))
@@ -91,6 +91,14 @@ def load_tables(folder: Path, identity: dict[str, Any]) -> tuple[int, list[Store
         return manifest.applied_seq, [_read(folder / manifest.version, part) for part in manifest.parts]
     except (OSError, msgspec.DecodeError, UnicodeDecodeError, CorruptDataError):
         return 0, []
+
+
+def _unused(folder: Path, name: str) -> str:
+    """Return a name of no version there: an index built anew stands for the position of the one before it."""
+    number = 0
+    while (folder / (unused := f"{name}.{number}" if number else name)).exists():
+        number += 1
+    return unused
 
 
 def _put(folder: Path, name: str, content: bytes) -> _File:

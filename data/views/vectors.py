@@ -8,8 +8,9 @@ from the ledger.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -23,13 +24,19 @@ from data.gate import Gate
 from data.knowledge import Passage
 from data.ledger import Entry
 from data.ports import Embedder, Hit
+from data.redaction import is_erased
+from data.titles import embedded_text, vectors_id
 from data.views.vector_files import Stored, load_tables, save_tables
-from data.views.view import LIVE
+from data.views.view import LIVE, digest_of
 
 Vectors = NDArray[np.float32]
 
 #: Visibility masks kept between writes.
 MAX_MASKS = 256
+#: Entries read at a time while the index is built anew.
+PAGE = 1_000
+#: Reads at most so many entries of the ledger after a position, in order.
+ReadEntries = Callable[[int, int], Sequence[Entry]]
 
 
 class DenseIndex(Protocol):
@@ -39,6 +46,10 @@ class DenseIndex(Protocol):
 
     def add(self, vectors: Vectors) -> None:
         """Store (n, dim) vectors as the next rows."""
+        ...
+
+    def vectors(self, rows: Sequence[int]) -> Vectors:
+        """Return a copy of these rows, (len(rows), dim) float32."""
         ...
 
     def search(
@@ -106,11 +117,34 @@ class _Step:
     vectors: Vectors | None = None
 
 
+class _Remembered:
+    """Vectors that an index holds already, by what the ledger says of them: whose, which passage, when."""
+
+    def __init__(self, tables: dict[TenantId, _Table], gate: Gate) -> None:
+        self._tables = dict(tables)
+        self._gate = gate
+        self._rows: dict[tuple[TenantId, int, str], int | None] = {}
+        for tenant, table in self._tables.items():
+            for row, (added, passage_id) in enumerate(zip(table.added, table.ids, strict=True)):
+                key = (tenant, added, passage_id)
+                # Twice in one bulk load: the texts may differ, so neither is taken.
+                self._rows[key] = None if key in self._rows else row
+
+    def of(self, step: _Step) -> Vectors | None:
+        """Return the vectors of a document's passages, or ``None`` unless all of them are held."""
+        found = [self._rows.get((step.tenant, step.seq, one.id)) for one in step.passages]
+        rows = [row for row in found if row is not None]
+        if not rows or len(rows) < len(found):
+            return None
+        with self._gate.reading():
+            return self._tables[step.tenant].index.vectors(rows)
+
+
 class PassageVectors:
     """Dense search over every tenant's passages. Any thread may search; one at a time applies.
 
-    ``embedder_id`` names the embedder's weights: vectors of a segment are used where it carries the same
-    name, and files on disk are used only under the same name.
+    ``embedder_id`` names the embedder's weights: vectors of a segment, and files on disk, are used only where
+    they were made with these weights from passages behind their titles (``data.titles``).
     """
 
     def __init__(
@@ -122,6 +156,9 @@ class PassageVectors:
         self._embedder_id = embedder_id
         self._kind = kind
         self._gate = Gate()
+        self._apply_lock = threading.RLock()
+        self._save_lock = threading.Lock()
+        self._remembered: _Remembered | None = None
         self._masks: dict[tuple[TenantId, TenantId, int], NDArray[np.bool_] | None] = {}
         self._tables: dict[TenantId, _Table] = {}
         self._applied_seq, stored = load_tables(folder, self._identity())
@@ -130,12 +167,16 @@ class PassageVectors:
 
     def apply(self, entries: Sequence[Entry]) -> None:
         """Take in entries in ``seq`` order; those at or before ``applied_seq`` are skipped."""
+        with self._apply_lock:
+            self._apply(entries)
+
+    def _apply(self, entries: Sequence[Entry]) -> None:
         fresh = [entry for entry in entries if entry.seq > self._applied_seq]
         if not fresh:
             return
-        steps = [step for entry in fresh for step in self._steps(entry)]
+        steps = [self._recalled(step) for entry in fresh for step in self._steps(entry)]
         bare = [step for step in steps if step.passages and step.vectors is None]
-        texts = [passage.text for step in bare for passage in step.passages]
+        texts = [embedded_text(passage) for step in bare for passage in step.passages]
         # Embedding is the slow part: searches go on meanwhile.
         made = self._embedder.embed(texts) if texts else np.zeros((0, self._embedder.dim), dtype=np.float32)
         with self._gate.writing():
@@ -147,6 +188,34 @@ class PassageVectors:
                     vectors, used = made[used : used + len(step.passages)], used + len(step.passages)
                 self._do(step, vectors)
             self._applied_seq = fresh[-1].seq
+
+    def rebuild(self, read: ReadEntries) -> int:
+        """Build everything anew from the ledger while searches go on, then serve it; return its position.
+
+        Vectors of passages that are held already are kept; only the others are embedded.
+        """
+        with self._gate.reading():
+            known = _Remembered(self._tables, self._gate)
+        fresh = PassageVectors(
+            self._folder / "rebuilding",
+            self._home,
+            self._embedder,
+            embedder_id=self._embedder_id,
+            kind=self._kind,
+        )
+        fresh._remembered = known
+        fresh._follow(read)
+        with self._apply_lock:
+            # What was taken in meanwhile, which is little; nothing is taken in until the new one serves.
+            fresh._follow(read)
+            with self._gate.writing():
+                self._tables, self._applied_seq, self._masks = fresh._tables, fresh._applied_seq, {}
+        self.save()
+        return self._applied_seq
+
+    def _follow(self, read: ReadEntries) -> None:
+        while page := read(self._applied_seq, PAGE):
+            self.apply(page)
 
     def applied_seq(self) -> int:
         """Return the last position taken in."""
@@ -180,9 +249,21 @@ class PassageVectors:
             live = sum(len(rows) for table in self._tables.values() for rows in table.live.values())
             return {"vectors": live, "rows": sum(len(table.ids) for table in self._tables.values())}
 
+    def digest(self, since: int = 0) -> str:
+        """See ``View``: every row that holds at some position from ``since`` on, its vector included."""
+        with self._gate.reading():
+            return digest_of(self._holdings(since))
+
+    def _holdings(self, since: int) -> Iterator[tuple[object, ...]]:
+        for tenant, table in self._tables.items():
+            for row, removed in enumerate(table.removed):
+                if removed > since:
+                    vector = table.index.vectors([row]).tobytes()
+                    yield tenant, table.ids[row], table.documents[row], table.added[row], removed, vector
+
     def save(self) -> int:
         """Write what is held to files, durably, and return the position they stand for."""
-        with self._gate.reading():
+        with self._save_lock, self._gate.reading():
             stored = [
                 Stored(tenant, table.index.to_bytes(), table.ids, table.documents, table.added, table.removed)
                 for tenant, table in sorted(self._tables.items())
@@ -198,7 +279,7 @@ class PassageVectors:
         self.save()
 
     def _identity(self) -> dict[str, Any]:
-        return {"embedder": self._embedder_id, "dim": self._embedder.dim}
+        return {"embedder": vectors_id(self._embedder_id), "dim": self._embedder.dim}
 
     def _opened(self, stored: Stored) -> _Table:
         index = self._kind.from_bytes(stored.index, self._embedder.dim)
@@ -209,6 +290,8 @@ class PassageVectors:
         return table
 
     def _steps(self, entry: Entry) -> list[_Step]:
+        if is_erased(entry.payload):
+            return []
         if entry.kind == "document.put":
             document, passages = changes.read_document(entry.payload)
             return [_Step(entry.seq, entry.tenant, document.id, passages)]
@@ -218,10 +301,15 @@ class PassageVectors:
             return self._loaded(entry, changes.read_segment_ref(entry.payload))
         return []
 
+    def _recalled(self, step: _Step) -> _Step:
+        if self._remembered is None or not step.passages or step.vectors is not None:
+            return step
+        return replace(step, vectors=self._remembered.of(step))
+
     def _loaded(self, entry: Entry, ref: changes.SegmentRef) -> list[_Step]:
         if ref.kind != "documents":
             return []
-        usable = ref.embedder == self._embedder_id
+        usable = ref.embedder == vectors_id(self._embedder_id)
         return [
             _Step(entry.seq, entry.tenant, one.document.id, one.passages, one.vectors if usable else None)
             for one in segments.read_documents(self._home, ref)

@@ -6,12 +6,15 @@ as the rows it stands for, so a crash leaves a view behind the ledger but never 
 
 from __future__ import annotations
 
+import hashlib
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from data.errors import CorruptDataError
 from data.ledger import Entry
+from data.redaction import is_erased
 from data.sqlite import Database
 
 #: ``removed_seq`` of rows that are still there.
@@ -38,6 +41,10 @@ class View(Protocol):
         """Return the last position taken in."""
         ...
 
+    def digest(self, since: int = 0) -> str:
+        """Return a hash of everything that holds at some position from ``since`` on (see ``digest_of``)."""
+        ...
+
     def ping(self) -> None:
         """Raise ``StoreUnavailableError`` when the view does not answer."""
         ...
@@ -48,25 +55,53 @@ class View(Protocol):
 
 
 class SqliteView:
-    """The bookkeeping of a view in one SQLite file. Subclasses give ``name``, ``kinds`` and ``_take``."""
+    """The bookkeeping of a view in one SQLite file. Subclasses give ``name``, ``kinds`` and ``_take``.
+
+    Raises:
+        CorruptDataError: the file is damaged or has another ``format``; the library then moves it away and
+        builds the view again from the ledger.
+    """
 
     name = ""
     #: The kinds of change the view is interested in.
     kinds: frozenset[str] = frozenset()
+    #: Number of the tables' layout and of what is written into them; a file with another one is not used.
+    format = 0
+    #: Queries for what the view holds, without what follows from the order of writing; bind ``:since``.
+    holdings: tuple[str, ...] = ()
 
     def __init__(self, path: Path, schema: str) -> None:
+        self._check_format(path)
         # synchronous=NORMAL: a power cut may cost the last transactions, which replay brings back.
         self._database = Database(path, schema=_META + schema, synchronous="NORMAL")
         with self._database.reading() as connection:
             self._stored_seq = read_meta(connection, "applied_seq")
         self._applied_seq = self._stored_seq
 
+    def _check_format(self, path: Path) -> None:
+        """Refuse a file of another format; give a new one its format before any table is made."""
+        is_new = not path.exists()
+        database = Database(path, schema=_META, synchronous="FULL")
+        try:
+            if is_new:
+                with database.writing() as connection:
+                    write_meta(connection, "format", self.format)
+            with database.reading() as connection:
+                found = read_meta(connection, "format")
+        finally:
+            database.close()
+        if found != self.format:
+            raise CorruptDataError(
+                f"The view {path.name} has the format {found} and this software writes {self.format}: "
+                "let it be built again from the ledger."
+            )
+
     def apply(self, entries: Sequence[Entry]) -> None:
         """Take in entries in ``seq`` order; rows and position in one transaction."""
         fresh = [entry for entry in entries if entry.seq > self._applied_seq]
         if not fresh:
             return
-        wanted = [entry for entry in fresh if entry.kind in self.kinds]
+        wanted = [entry for entry in fresh if entry.kind in self.kinds and not is_erased(entry.payload)]
         last = fresh[-1].seq
         if wanted or last - self._stored_seq >= IDLE_LIMIT:
             with self._database.writing() as connection:
@@ -79,6 +114,13 @@ class SqliteView:
         """Return the last position taken in."""
         return self._applied_seq
 
+    def digest(self, since: int = 0) -> str:
+        """See ``View``."""
+        with self._database.reading() as connection:
+            return digest_of(
+                row for sql in self.holdings for row in connection.execute(sql, {"since": since})
+            )
+
     def ping(self) -> None:
         """Raise ``StoreUnavailableError`` when the file cannot be read."""
         with self._database.reading() as connection:
@@ -89,6 +131,7 @@ class SqliteView:
         if self._applied_seq > self._stored_seq:
             with self._database.writing() as connection:
                 write_meta(connection, "applied_seq", self._applied_seq)
+            self._stored_seq = self._applied_seq
         self._database.close()
 
     def _take(self, connection: sqlite3.Connection, entries: Sequence[Entry]) -> None:
@@ -106,3 +149,14 @@ def write_meta(connection: sqlite3.Connection, key: str, value: int) -> None:
     connection.execute(
         "INSERT INTO meta VALUES (?, ?) ON CONFLICT(key) DO UPDATE SET value = excluded.value", (key, value)
     )
+
+
+def digest_of(rows: Iterable[tuple[object, ...]]) -> str:
+    """Return a hash of rows that does not depend on their order; two views with one digest hold the same.
+
+    The sum of the rows' SHA-256, modulo 2**256: a row that is there twice counts twice.
+    """
+    total = 0
+    for row in rows:
+        total += int.from_bytes(hashlib.sha256(repr(row).encode("utf-8", "surrogatepass")).digest(), "big")
+    return f"{total % 2**256:064x}"

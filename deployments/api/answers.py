@@ -32,6 +32,7 @@ def verify_answer(
             "weights": [verdict.weights.get(name, 0.0) for name, _ in opinions],
             "degraded": verdict.degraded,
             "disagreement": verdict.disagreement,
+            **_filter(verdict),
         },
         "verdict": {
             "id": verdict.id,
@@ -52,6 +53,15 @@ def verify_answer(
         "knowledge_seq": verdict.knowledge_seq,
         "model_bundle": verdict.model_bundle,
     }
+
+
+def _filter(verdict: Verdict) -> dict[str, Any]:
+    """Return the filter that the evidence passed, nothing where there was none."""
+    asked = verdict.admits
+    if asked is None:
+        return {}
+    names = {"entities": list(asked.entities), "sources": list(asked.sources)}
+    return {"evidence_filter": {"since": asked.since, "until": asked.until, **names}}
 
 
 def _calibration(verdict: Verdict) -> dict[str, Any] | None:
@@ -105,6 +115,7 @@ def _evidence(item: Evidence, rank: int, judged: StanceJudgement | None) -> dict
         "sha256": item.sha256,
         "rank": rank,
         "kind": item.kind,
+        "sentence": _span(item.sentence),
         "scores": {"bm25": item.scores.bm25, "dense": item.scores.dense, "fused": item.scores.fused},
         "stance": judged.stance if judged else None,
         "stance_probabilities": dict(zip(STANCES, judged.probabilities, strict=True)) if judged else None,

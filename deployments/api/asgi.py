@@ -19,7 +19,8 @@ from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 
 from deployments.api.errors import problem
-from deployments.api.labels import SCHEMES
+from deployments.api.knowledge_endpoints import IDEMPOTENCY_KEY, knowledge_endpoints, verdict_endpoints
+from deployments.api.labels import LABEL_SCHEME
 from deployments.api.middleware.body_limit import BodyLimitMiddleware
 from deployments.api.middleware.boundary import BoundaryMiddleware
 from deployments.api.middleware.client_headers import ClientHeadersMiddleware
@@ -55,6 +56,7 @@ from deployments.api.wire import (
     StepAnswer,
     VerifyAnswer,
 )
+from deployments.knowledge_import import TASK
 from deployments.services import Services
 
 #: Answers shorter than this are sent as they are: compressing them costs more than it saves.
@@ -63,16 +65,6 @@ GZIP_MIN_BYTES = 16 * 1024
 GZIP_LEVEL = 5
 PREFIXES = ("", "/api/v1")
 
-_LABEL_SCHEME = {
-    "name": "label_scheme",
-    "in": "query",
-    "description": (
-        "Labels in the words of another scheme; our own stand beside them in verdict.native. CONFLICTING has "
-        "a counterpart in averitec only and keeps its name elsewhere; aggrefact calls REFUTED and "
-        "NOT_ENOUGH_INFO both unsupported and adds their probabilities."
-    ),
-    "schema": {"type": "string", "enum": list(SCHEMES)},
-}
 _MODE = {
     "name": "mode",
     "in": "query",
@@ -94,12 +86,6 @@ _DOMAIN = {
     "in": "query",
     "description": "Figures of claims whose context names this domain.",
     "schema": {"type": "string", "maxLength": 500},
-}
-_IDEMPOTENCY_KEY = {
-    "name": "Idempotency-Key",
-    "in": "header",
-    "description": "The same key with the same body is written once.",
-    "schema": {"type": "string", "maxLength": 200},
 }
 _CLAIM = {"claim": "Water boils at 100 degrees Celsius at sea level."}
 _TEXT = {
@@ -124,6 +110,8 @@ def create_app(services: Services) -> FastAPI:
         *_claim_endpoints(services),
         *_session_endpoints(services),
         *_calibration_endpoints(services),
+        *knowledge_endpoints(services),
+        *verdict_endpoints(services),
         *_service_endpoints(services, pages),
     ]
     document = build_document(endpoints, services)
@@ -146,7 +134,8 @@ def create_app(services: Services) -> FastAPI:
 def _add_middleware(app: FastAPI, services: Services) -> None:
     """Add the middleware, innermost first: each one added runs outside those before it."""
     limits = services.limits
-    app.add_middleware(BodyLimitMiddleware, limit_bytes=limits.body_bytes)
+    advice = {"/knowledge/import": f"load the file with {TASK}"}
+    app.add_middleware(BodyLimitMiddleware, limit_bytes=limits.body_bytes, advice=advice)
     app.add_middleware(BoundaryMiddleware, timeout_s=limits.request_timeout_s)
     app.add_middleware(GZipMiddleware, minimum_size=GZIP_MIN_BYTES, compresslevel=GZIP_LEVEL)
     app.add_middleware(ClientHeadersMiddleware)
@@ -160,15 +149,15 @@ def _claim_endpoints(services: Services) -> list[Endpoint]:
     return [
         Endpoint(
             "POST", "/verify", claims.verify, "Verify a claim", VerifyRequest, VerifyAnswer,
-            problems=problems, queries=(_LABEL_SCHEME,), example=_CLAIM,
+            problems=problems, queries=(LABEL_SCHEME,), example=_CLAIM,
         ),
         Endpoint(
             "POST", "/batch/verify", claims.batch, "Verify many claims", list[VerifyRequest],
-            list[VerifyAnswer], problems=problems, queries=(_LABEL_SCHEME,), example=[_CLAIM],
+            list[VerifyAnswer], problems=problems, queries=(LABEL_SCHEME,), example=[_CLAIM],
         ),
         Endpoint(
             "POST", "/verify/text", texts.verify, "Verify the claims of a text", VerifyTextRequest,
-            VerifyTextAnswer, problems=(*problems, 404), queries=(_LABEL_SCHEME,),
+            VerifyTextAnswer, problems=(*problems, 404), queries=(LABEL_SCHEME,),
             example={**_TEXT, "limit": 5},
         ),
         Endpoint(
@@ -212,7 +201,7 @@ def _calibration_endpoints(services: Services) -> list[Endpoint]:
         Endpoint(
             "POST", "/verdicts/{verdict_id}/feedback", calibration.feedback, "Say what a verdict should be",
             FeedbackRequest, FeedbackAnswer, problems=(*_BAD_BODY, 404, 409, 503),
-            queries=(_IDEMPOTENCY_KEY,), example={"label": "REFUTED", "note": "The figure is of 2019."},
+            queries=(IDEMPOTENCY_KEY,), example={"label": "REFUTED", "note": "The figure is of 2019."},
         ),
         Endpoint(
             "GET", "/calibration", calibration.report, "How far probabilities can be believed",
@@ -220,7 +209,7 @@ def _calibration_endpoints(services: Services) -> list[Endpoint]:
         ),
         Endpoint(
             "POST", "/calibration", calibration.decide, "Choose a calibration", CalibrationRequest,
-            CalibrationAnswer, problems=(*_BAD_BODY, 409, 503), queries=(_IDEMPOTENCY_KEY,),
+            CalibrationAnswer, problems=(*_BAD_BODY, 409, 503), queries=(IDEMPOTENCY_KEY,),
             example={"mode": "off"},
         ),
         Endpoint(

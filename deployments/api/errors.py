@@ -26,6 +26,7 @@ from data.errors import (
     InvalidValueError,
     ModelUnavailableError,
     NotFoundError,
+    QueryLimitError,
     RateLimitedError,
     RequestError,
     StoreUnavailableError,
@@ -59,6 +60,10 @@ class SchemaMisfitError(RequestError):
         return str(self.args[0])
 
 
+class PreconditionFailedError(RequestError):
+    """The thing is not, or no longer, what ``If-Match`` says it is."""
+
+
 class NotReadyError(UnavailableError):
     """A part without which nothing is answered is down; ``failing`` names them."""
 
@@ -85,6 +90,8 @@ KINDS: dict[type[BaseException], Kind] = {
     InvalidValueError: Kind(400, "invalid-value"),
     NotFoundError: Kind(404, "not-found"),
     ConflictError: Kind(409, "conflict"),
+    PreconditionFailedError: Kind(412, "precondition-failed"),
+    QueryLimitError: Kind(400, "query-limit"),
     AuthError: Kind(401, "unauthorised"),
     RateLimitedError: Kind(429, "rate-limited", retryable=True),
     RequestError: Kind(400, "bad-request"),

@@ -45,6 +45,19 @@ SCHEMES: dict[str, LabelScheme] = {
 }
 
 
+#: How ``label_scheme`` is documented.
+LABEL_SCHEME: dict[str, Any] = {
+    "name": "label_scheme",
+    "in": "query",
+    "description": (
+        "Labels in the words of another scheme; our own stand beside them in verdict.native. CONFLICTING has "
+        "a counterpart in averitec only and keeps its name elsewhere; aggrefact calls REFUTED and "
+        "NOT_ENOUGH_INFO both unsupported and adds their probabilities."
+    ),
+    "schema": {"type": "string", "enum": list(SCHEMES)},
+}
+
+
 def scheme_named(name: str | None) -> str | None:
     """Return ``name`` if it is a known scheme or ``None``.
 

@@ -29,9 +29,12 @@ _REF = "#/components/schemas/{model}"
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One route with its documentation. ``body`` and ``answer`` are types; ``media_type`` is the answer's."""
+    """One route with its documentation. ``body`` and ``answer`` are types; ``media_type`` is the answer's.
 
-    method: Literal["GET", "POST", "DELETE"]
+    ``body_types`` are media types of bodies that are not JSON of ``body``; ``status`` is that of success.
+    """
+
+    method: Literal["GET", "POST", "PUT", "DELETE"]
     path: str
     handler: Handler
     summary: str
@@ -42,6 +45,19 @@ class Endpoint:
     queries: tuple[dict[str, Any], ...] = ()
     example: Any = None
     in_schema: bool = True
+    body_types: tuple[str, ...] = ()
+    status: int = 200
+    limits: Mapping[str, int | float] = field(default_factory=dict)
+
+    @property
+    def shown_path(self) -> str:
+        """The path as it is documented: a parameter that takes slashes looks like any other."""
+        return self.path.replace(":path}", "}")
+
+    @property
+    def has_body(self) -> bool:
+        """Whether a body is sent."""
+        return self.body is not None or bool(self.body_types)
 
     @property
     def description(self) -> str:
@@ -76,7 +92,7 @@ def build_document(endpoints: Iterable[Endpoint], services: Services) -> dict[st
     for endpoint in endpoints:
         if endpoint.in_schema:
             operation = _operation(endpoint, components, services.limits)
-            paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = operation
+            paths.setdefault(endpoint.shown_path, {})[endpoint.method.lower()] = operation
     _name_frameworks(components.schemas, services.frameworks)
     return {
         "openapi": "3.0.3",
@@ -100,31 +116,44 @@ def _operation(endpoint: Endpoint, components: _Components, limits: ApiLimits) -
         "description": f"{endpoint.description}\n\n{_limits_in_words(endpoint, limits)}",
         "operationId": _operation_id(endpoint),
         "tags": [endpoint.path.strip("/").split("/")[0] or "service"],
-        "parameters": [*_path_parameters(endpoint.path), *endpoint.queries, _REQUEST_ID],
+        "parameters": [*_path_parameters(endpoint.shown_path), *endpoint.queries, _REQUEST_ID],
         "responses": {
-            "200": {"description": "OK", "content": {endpoint.media_type: answer}},
+            str(endpoint.status): {
+                "description": HTTPStatus(endpoint.status).phrase,
+                "content": {endpoint.media_type: answer},
+            },
             **{str(status): _problem_response(status) for status in sorted({*endpoint.problems, 500, 504})},
         },
         "x-limits": _limits(endpoint, limits),
     }
-    if endpoint.body is not None:
-        content: dict[str, Any] = {"schema": components.schema_of(endpoint.body, "validation")}
-        if content["schema"].get("type") == "array":
-            content["schema"].update(minItems=1, maxItems=limits.batch_claims)
-        if endpoint.example is not None:
-            content["example"] = endpoint.example
-        operation["requestBody"] = {"required": True, "content": {"application/json": content}}
+    if endpoint.has_body:
+        operation["requestBody"] = {"required": True, "content": _contents(endpoint, components, limits)}
     return operation
 
 
+def _contents(endpoint: Endpoint, components: _Components, limits: ApiLimits) -> dict[str, Any]:
+    """Return what a body may be, by media type."""
+    raw: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
+    contents = dict.fromkeys(endpoint.body_types, raw)
+    if endpoint.body is None:
+        return contents
+    content: dict[str, Any] = {"schema": components.schema_of(endpoint.body, "validation")}
+    for schema in (content["schema"], *content["schema"].get("anyOf", ())):
+        if schema.get("type") == "array":
+            schema.update(minItems=1, maxItems=limits.batch_claims)
+    if endpoint.example is not None:
+        content["example"] = endpoint.example
+    return {"application/json": content, **contents}
+
+
 def _operation_id(endpoint: Endpoint) -> str:
-    words = re.sub(r"\W+", "_", endpoint.path).strip("_")
+    words = re.sub(r"\W+", "_", endpoint.shown_path).strip("_")
     return f"{endpoint.method.lower()}_{words or 'root'}"
 
 
 def _limits(endpoint: Endpoint, limits: ApiLimits) -> dict[str, Any]:
     found: dict[str, Any] = {"timeout_s": limits.request_timeout_s}
-    if endpoint.body is not None:
+    if endpoint.has_body:
         found["body_bytes"] = limits.body_bytes
     if endpoint.path.endswith(("verify", "/env/step")):
         found["claim_chars"] = MAX_CLAIM_CHARS
@@ -132,6 +161,7 @@ def _limits(endpoint: Endpoint, limits: ApiLimits) -> dict[str, Any]:
         found["text_chars"] = MAX_TEXT_CHARS
     if endpoint.path.startswith("/batch"):
         found["items"] = limits.batch_claims
+    found.update(endpoint.limits)
     if endpoint.path == "/env/reset":
         found["sessions_per_tenant"] = limits.sessions_per_tenant
         found["session_ttl_s"] = limits.session_ttl_s
@@ -148,6 +178,12 @@ _LIMIT_WORDS = {
     "sessions_per_tenant": "at most {} sessions",
     "session_ttl_s": "a session ends {} s after its last reset",
     "steps": "at most {} steps an episode",
+    "things": "1 to {} things, all or nothing",
+    "rows": "at most {} rows",
+    "text_in_rows": "at most {} characters in all rows",
+    "query_chars": "query of at most {} characters",
+    "query_s": "query stopped after {} s",
+    "query_rows": "at most {} rows in an answer",
 }
 
 
@@ -165,7 +201,7 @@ def _limits_in_words(endpoint: Endpoint, limits: ApiLimits) -> str:
 
 def _path_parameters(path: str) -> list[dict[str, Any]]:
     return [
-        {"name": name, "in": "path", "required": True, "schema": {"type": "string", "maxLength": 64}}
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string", "maxLength": 512}}
         for name in re.findall(r"{(\w+)}", path)
     ]
 
@@ -227,4 +263,4 @@ def _nullable(schema: dict[str, Any]) -> dict[str, Any]:
 
 def json_paths(endpoints: Iterable[Endpoint]) -> list[str]:
     """Return the documented paths, each once, in the order of the table."""
-    return list(dict.fromkeys(endpoint.path for endpoint in endpoints if endpoint.in_schema))
+    return list(dict.fromkeys(endpoint.shown_path for endpoint in endpoints if endpoint.in_schema))

@@ -18,7 +18,8 @@ from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 
 from data.claims import DEFAULT_TENANT, Claim, ClaimContext, TenantId, make_claim, normalise
-from data.errors import ClaimRejectedError
+from data.errors import ClaimRejectedError, InvalidValueError
+from data.evidence_filter import NO_FILTER, EvidenceFilter
 from data.questions import DEFAULT_ALPHA, Question
 from deployments.api.errors import MalformedBodyError, MediaTypeError, SchemaMisfitError
 from deployments.api.schemas import (
@@ -26,6 +27,7 @@ from deployments.api.schemas import (
     MAX_CONTEXT_KEYS,
     AnswerOptions,
     ContextFields,
+    EvidenceFilterFields,
     VerifyRequest,
 )
 
@@ -96,18 +98,27 @@ def _decode_tolerantly(body: bytes) -> Any:
         raise MalformedBodyError("The body holds a number too long to be read.") from None
 
 
-def _check_media_type(request: Request) -> None:
+def media_type_of(request: Request) -> str:
+    """Return the media type of the body, in small letters, without its parameters.
+
+    Raises:
+        MediaTypeError: it is not in UTF-8, or is compressed.
+    """
     media_type, _, parameters = request.headers.get("content-type", "").lower().partition(";")
-    media_type = media_type.strip()
+    charset = parameters.partition("charset=")[2].strip(' "')
+    if charset and charset not in {"utf-8", "utf8"}:
+        raise MediaTypeError("Send the body in UTF-8: no other charset is read.")
+    if request.headers.get("content-encoding", "identity").lower() != "identity":
+        raise MediaTypeError("Send the body as it is: compressed bodies are not read.")
+    return media_type.strip()
+
+
+def _check_media_type(request: Request) -> None:
+    media_type = media_type_of(request)
     if media_type != "application/json" and not (
         media_type.startswith("application/") and media_type.endswith("+json")
     ):
         raise MediaTypeError("Send the body as JSON, with Content-Type: application/json.")
-    charset = parameters.partition("charset=")[2].strip(' "')
-    if charset and charset not in {"utf-8", "utf8"}:
-        raise MediaTypeError("Send the JSON in UTF-8: no other charset is read.")
-    if request.headers.get("content-encoding", "identity").lower() != "identity":
-        raise MediaTypeError("Send the body as it is: compressed bodies are not read.")
 
 
 def fit(model: type[Model], value: Any) -> Model:
@@ -128,7 +139,10 @@ def fit(model: type[Model], value: Any) -> Model:
 
 def _misfit(exc: ValidationError) -> SchemaMisfitError:
     found = exc.errors(include_url=False, include_context=False, include_input=False)
-    entries = [{"field": _field(e["loc"]), "reason": _REASONS.get(e["type"], e["msg"])} for e in found[:20]]
+    entries = [
+        {"field": _field(e["loc"]), "reason": _REASONS.get(e["type"], e["msg"].removeprefix("Value error, "))}
+        for e in found[:20]
+    ]
     first = entries[0]
     sentence = f"{first['field']}: {first['reason']}"
     if len(found) > 1:
@@ -229,18 +243,19 @@ class QuestionReader:
             alpha=DEFAULT_ALPHA if asked.alpha is None else asked.alpha,
             as_of=await self._position(asked.as_of),
             risk=asked.risk,
+            admits=read_filter(asked.evidence_filter),
         )
 
     async def _position(self, as_of: int | str | None) -> int | None:
         if as_of is None or isinstance(as_of, int):
             return as_of
-        moment = _moment(as_of)
+        moment = moment_of(as_of)
         if moment not in self._positions:
             self._positions[moment] = await self._seq_at(moment)
         return self._positions[moment]
 
 
-def _moment(text: str) -> str:
+def moment_of(text: str) -> str:
     """Return an ISO day as it is, and an instant in UTC (one without a zone is taken as UTC)."""
     try:
         if len(text) == 10:
@@ -253,6 +268,25 @@ def _moment(text: str) -> str:
             "as_of",
             "is not an ISO 8601 day or instant, as 2024-05-31 or 2024-05-31T12:00:00Z, nor a position",
         ) from None
+
+
+def read_filter(fields: EvidenceFilterFields | None) -> EvidenceFilter:
+    """Return which evidence a body admits.
+
+    Raises:
+        SchemaMisfitError: a day that is none, or a window that ends before it begins.
+    """
+    if fields is None:
+        return NO_FILTER
+    try:
+        return EvidenceFilter(
+            since=fields.since,
+            until=fields.until,
+            entities=tuple(dict.fromkeys(fields.entities or ())),
+            sources=tuple(dict.fromkeys(fields.sources or ())),
+        )
+    except InvalidValueError as exc:
+        raise misfit("evidence_filter", str(exc).rstrip(".")) from None
 
 
 def read_context(fields: ContextFields | None) -> ClaimContext:

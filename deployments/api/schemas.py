@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from data.claims import MAX_CLAIM_CHARS
+from data.evidence_filter import MAX_NAMES
 from data.text.extraction import MAX_TEXT_CHARS
 
 #: Largest weight: weights are relative, and a bound keeps their sum finite.
@@ -66,7 +67,7 @@ SessionId = Annotated[
 Short = Annotated[str, StringConstraints(max_length=500)]
 
 
-class _Body(BaseModel):
+class StrictBody(BaseModel):
     """Strictness shared by every body."""
 
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, protected_namespaces=())
@@ -85,7 +86,26 @@ class ContextFields(BaseModel):
     source_url: Annotated[str, StringConstraints(max_length=2048)] | None = None
 
 
-class AnswerOptions(_Body):
+Day = Annotated[str, Field(max_length=40, description="ISO 8601 day, as 2024-05-31.")]
+Names = Annotated[
+    list[Annotated[str, StringConstraints(min_length=1, max_length=500)]], Field(max_length=MAX_NAMES)
+]
+
+
+class EvidenceFilterFields(StrictBody):
+    """Which evidence may be used; a field left out admits everything.
+
+    ``since`` and ``until`` belong to the window: a passage was published in it, a fact held on a day of it.
+    An item must name one of the ``entities`` and come from one of the ``sources`` (ids).
+    """
+
+    since: Day | None = None
+    until: Day | None = None
+    entities: Names | None = None
+    sources: Names | None = None
+
+
+class AnswerOptions(StrictBody):
     """How claims are to be answered."""
 
     frameworks: FrameworkNames | None = None
@@ -110,6 +130,7 @@ class AnswerOptions(_Body):
         ]
         | None
     ) = None
+    evidence_filter: EvidenceFilterFields | None = None
     include: (
         Annotated[list[Literal["latency"]], Field(max_length=8, description="Extras to include.")] | None
     ) = None
@@ -121,7 +142,7 @@ class VerifyRequest(AnswerOptions):
     claim: ClaimText
 
 
-class ExtractRequest(_Body):
+class ExtractRequest(StrictBody):
     """A text whose claims are wanted."""
 
     text: WholeText
@@ -147,7 +168,7 @@ class VerifyTextRequest(AnswerOptions):
     min_check_worthiness: Worthiness | None = None
 
 
-class FeedbackRequest(_Body):
+class FeedbackRequest(StrictBody):
     """What a person says of a verdict."""
 
     label: Annotated[
@@ -159,7 +180,7 @@ class FeedbackRequest(_Body):
     )
 
 
-class CalibrationRequest(_Body):
+class CalibrationRequest(StrictBody):
     """Which calibration your answers go through."""
 
     mode: Annotated[
@@ -171,7 +192,7 @@ class CalibrationRequest(_Body):
     ) = None
 
 
-class RewardFields(_Body):
+class RewardFields(StrictBody):
     """Weights of the three terms of a session's reward."""
 
     score_weight: Annotated[float, Field(ge=-100.0, le=100.0)] = 1.0
@@ -179,7 +200,7 @@ class RewardFields(_Body):
     disagreement_penalty: Annotated[float, Field(ge=-100.0, le=100.0)] = 0.2
 
 
-class ConfigFields(_Body):
+class ConfigFields(StrictBody):
     """How a session is set up."""
 
     frameworks: FrameworkNames | None = None
@@ -188,7 +209,7 @@ class ConfigFields(_Body):
     reward_config: RewardFields | None = None
 
 
-class ResetRequest(_Body):
+class ResetRequest(StrictBody):
     """Start a session, or start one again."""
 
     session_id: SessionId | None = None
@@ -196,7 +217,7 @@ class ResetRequest(_Body):
     seed: Annotated[int, Field(ge=0, le=MAX_SEQ)] | None = None
 
 
-class StepRequest(_Body):
+class StepRequest(StrictBody):
     """One step of a session: a claim to verify."""
 
     session_id: SessionId

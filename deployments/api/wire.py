@@ -79,7 +79,10 @@ class FactAnswer(TypedDict):
 
 
 class EvidenceAnswer(TypedDict):
-    """A stretch of a document found for the claim, and what it says of it."""
+    """A stretch of a document found for the claim, and what it says of it.
+
+    ``span`` counts characters of the document, ``sentence`` (the one that answers to the claim) of ``text``.
+    """
 
     id: str
     document_id: str
@@ -92,6 +95,7 @@ class EvidenceAnswer(TypedDict):
     sha256: str
     rank: int
     kind: Literal["passage", "fact", "graph"]
+    sentence: SpanAnswer | None
     scores: ScoresAnswer
     stance: StanceName | None
     stance_probabilities: dict[str, float] | None
@@ -137,6 +141,15 @@ class VerdictAnswer(TypedDict):
     justification: str
 
 
+class EvidenceFilterAnswer(TypedDict):
+    """The filter that was asked for; null and empty admit everything."""
+
+    since: str | None
+    until: str | None
+    entities: list[str]
+    sources: list[str]
+
+
 class VerifyMetadata(TypedDict):
     """``weights`` in the order of ``frameworks_used``; a bad item of a batch has only ``error``, ``code``."""
 
@@ -144,6 +157,7 @@ class VerifyMetadata(TypedDict):
     weights: NotRequired[list[float]]
     degraded: NotRequired[bool]
     disagreement: NotRequired[float]
+    evidence_filter: NotRequired[EvidenceFilterAnswer]
     error: NotRequired[str]
     code: NotRequired[str]
 

@@ -2,7 +2,8 @@
 
 The claim is read into typed constraints (``data.logic``) and decided by Z3; the smallest set of statements
 that clash is the explanation. Accepted are facts and graph statements, and earlier verdicts that a person
-confirmed; passages are not, they are weighed by the empirical framework. Run by the framework's Serve
+confirmed; passages are not, they are weighed by the empirical framework, and here only told apart where they
+have the roles of a claim the other way round. Run by the framework's Serve
 deployment, by batch jobs and by tests. A consistent claim is not thereby true: only a clash, or a fact that
 entails the whole claim, moves a verdict. Source: explanations as minimal unsatisfiable subsets: Liffiton and
 Sakallah, Journal of Automated Reasoning 40 (2008).
@@ -13,20 +14,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from data.analysis import Analysis, Finding, Span
+from data.analysis import Analysis, Finding, PairFinding, Span
 from data.claims import Claim
 from data.evidence import ClaimBatch, Evidence
+from data.exact.roles import swapped_roles, told_straight
 from data.knowledge import PastVerdict, PatternHit
 from data.logic.constraints import Statement
 from data.logic.locate import is_covered
 from data.logic.precedents import relation_to
 from data.logic.reading import ClaimLogic, read_claim
 from data.logic.solver import DEFAULT_RLIMIT, Solver, Z3Solver
+from data.text.syntax import SentenceReader
 from data.verdicts import Opinion, Outcome, Probabilities, abstain
 from deployments.framework import framework
 
-LABELS = ("CONSISTENT", "CONTRADICTORY", "CONTRADICTS_FACTS", "FALLACIOUS")
+LABELS = ("CONSISTENT", "CONTRADICTORY", "CONTRADICTS_FACTS", "CONTRADICTS_PASSAGE", "FALLACIOUS")
 _NOTHING = "nothing in the claim can be checked for consistency"
+#: A passage is no accepted fact: what it says the other way round weighs half.
+_SWAPPED_WEIGHT = -0.5
 _UNDECIDED = "the claim's constraints could not be decided within the resource limit"
 
 
@@ -54,6 +59,8 @@ class ConsistencyConfig:
     #: What one named fallacy takes from the score, and the most that all of them may take.
     fallacy_weight: float = 0.12
     fallacy_most: float = 0.36
+    #: Passages held against the roles of a claim, best first.
+    passages: int = 3
 
 
 @dataclass(slots=True)
@@ -70,15 +77,26 @@ class _Notes:
     undecided: int = 0
     precedent: float = 0.0
     fallacies: int = 0
+    swapped: bool = False
 
 
-@framework(name="consistency", needs=(), config=ConsistencyConfig, decides=True, labels=LABELS)
+@framework(
+    name="consistency",
+    needs=(),
+    may_use=("syntax",),
+    config=ConsistencyConfig,
+    decides=True,
+    labels=LABELS,
+)
 class Consistency:
-    """Checks claims against themselves and against accepted knowledge."""
+    """Checks claims against themselves and accepted knowledge; with ``syntax``, also who does what."""
 
-    def __init__(self, config: ConsistencyConfig, solver: Solver | None = None) -> None:
+    def __init__(
+        self, config: ConsistencyConfig, solver: Solver | None = None, syntax: SentenceReader | None = None
+    ) -> None:
         self._config = config
         self._solver = solver or Z3Solver(config.rlimit)
+        self._syntax = syntax
 
     def verify(self, batch: ClaimBatch) -> list[Outcome]:
         """Return one opinion a claim, in order; see ``Framework.verify``."""
@@ -103,6 +121,8 @@ class Consistency:
         self._check_inner(logic, notes)
         self._check_facts(logic, notes)
         self._check_history(claim, analysis, history, notes)
+        if self._syntax is not None:
+            self._check_roles(self._syntax, claim, analysis, evidence=evidence, notes=notes)
         self._note_fallacies(hits, notes)
         return self._conclude(notes)
 
@@ -190,6 +210,28 @@ class Consistency:
                 notes.findings.append(finding)
                 notes.precedent = finding.weight  # the latest one stands
 
+    def _check_roles(
+        self,
+        syntax: SentenceReader,
+        claim: Claim,
+        analysis: Analysis,
+        *,
+        evidence: Sequence[Evidence],
+        notes: _Notes,
+    ) -> None:
+        """Note the best passage that says of the same two that the other does it to the one.
+
+        Nothing is noted where another passage has the roles as the claim has them: it may have been both.
+        """
+        passages = [item for item in evidence if item.kind == "passage"]
+        best = sorted(passages, key=lambda item: (-item.scores.fused, item.id))[: self._config.passages]
+        for item in best:
+            for found in swapped_roles(syntax, claim.text, analysis, item.text, title=item.title):
+                if not told_straight(syntax, claim.text, [other.text for other in best]):
+                    notes.swapped = True
+                    notes.findings.append(_roles_swapped(claim, item, found))
+                return
+
     def _note_fallacies(self, hits: Sequence[PatternHit], notes: _Notes) -> None:
         for hit in sorted(hits, key=lambda hit: hit.pattern_id):
             if hit.family == "fallacy":
@@ -220,6 +262,8 @@ class Consistency:
         if notes.precedent:
             label = "CONSISTENT" if notes.precedent > 0 else "CONTRADICTS_FACTS"
             return _opinion(notes, label, notes.precedent - malus, 0.6)
+        if notes.swapped:
+            return _opinion(notes, "CONTRADICTS_PASSAGE", -0.5, 0.5)
         if notes.fallacies:
             return _opinion(notes, "FALLACIOUS", -malus, 0.3)
         if notes.checked:
@@ -278,6 +322,14 @@ def _clash(core: Sequence[Statement]) -> Finding:
         return Finding("contradicts_fact", message, -0.95, span, facts[0].evidence_id)
     because = f", for {rules}" if rules else ""
     return Finding("self_contradiction", f"The claim says {says}, which cannot be true{because}.", -1.0, span)
+
+
+def _roles_swapped(claim: Claim, item: Evidence, found: PairFinding) -> Finding:
+    """Tell what the claim says and what a passage says the other way round."""
+    mine, theirs = found.claim_span, found.passage_span
+    says, told = claim.text[mine.start : mine.end], item.text[theirs.start : theirs.end]
+    message = f"The claim says “{says}”, and a passage has it the other way round: “{told}”."
+    return Finding("roles_swapped", message, _SWAPPED_WEIGHT, mine, item.id, theirs)
 
 
 def _precedent(past: PastVerdict, relation: str, label: str) -> Finding | None:

@@ -25,10 +25,12 @@ from data.context.agreement import (
     speaks_of,
 )
 from data.context.lexicons import TOPICS
+from data.context.structure import structure_findings
 from data.context.wording import missing_context, sentiment, stated_with_distance, topics
 from data.evidence import ClaimBatch, Evidence
 from data.knowledge import PastVerdict
 from data.ports import TextAnalyser
+from data.text.syntax import SentenceReader
 from data.verdicts import Opinion, Outcome, abstain
 from deployments.framework import framework
 
@@ -59,13 +61,18 @@ class ContextualConfig:
     emotional_from: float = 0.5
 
 
-@framework(name="contextual", needs=("analyser",), config=ContextualConfig, labels=LABELS)
+@framework(
+    name="contextual", needs=("analyser",), may_use=("syntax",), config=ContextualConfig, labels=LABELS
+)
 class Contextual:
-    """Reads claims in their context."""
+    """Reads claims in their context; with ``syntax``, also who does what and whom a claim quotes."""
 
-    def __init__(self, config: ContextualConfig, analyser: TextAnalyser) -> None:
+    def __init__(
+        self, config: ContextualConfig, analyser: TextAnalyser, syntax: SentenceReader | None = None
+    ) -> None:
         self._config = config
         self._analyser = analyser
+        self._syntax = syntax
 
     def verify(self, batch: ClaimBatch) -> list[Outcome]:
         """Return one opinion a claim, in order; see ``Framework.verify``."""
@@ -126,7 +133,10 @@ class Contextual:
         has_context = any((said.speaker, said.date, said.place, said.source_url))
         if not (about_wording or about_context or evidence or has_context):
             return abstain("no context, no evidence, and nothing in the wording that needs any", *topic)
-        return _concluded([*about_wording, *about_context], topic)
+        structure = structure_findings(claim.text, self._syntax.read([claim.text])[0]) if self._syntax else []
+        weighing = [finding for finding in structure if finding.weight]
+        informing = [finding for finding in structure if not finding.weight]
+        return _concluded([*about_wording, *weighing, *about_context], [*informing, *topic])
 
     def _emotion(self, claim: Claim, analysis: Analysis) -> list[Finding]:
         feeling = sentiment(claim.text, analysis)

@@ -18,7 +18,7 @@ from data.analysis import Analysis, Finding, PairFinding
 from data.evidence import ClaimBatch, Evidence, Stance, StanceJudgement
 from data.exact.comparison import findings
 from data.exact.compound_units import load_units
-from data.exact.features import decisive
+from data.exact.features import balance, decisive
 from data.exact.telling import as_finding, in_words
 from data.models.aggregation import (
     AGGREGATE_FEATURES,
@@ -29,11 +29,11 @@ from data.models.aggregation import (
     claim_features,
     conclude,
     distinct,
-    findings_weight,
+    judged_text,
     names_nothing_of,
-    passage_text,
     read_evidence,
     strongest,
+    with_findings,
 )
 from data.models.exact_answer import exact_answer, says_nothing_of
 from data.ports import Scorer, StanceModel, TextAnalyser
@@ -109,7 +109,7 @@ class Empirical:
             for claim, analysis, items in zip(batch.claims, batch.analyses, lists, strict=True)
         ]
         pairs = [
-            (claim.text, passage_text(item))
+            (claim.text, judged_text(claim.text, item))
             for claim, items, speaks in zip(batch.claims, lists, speaking, strict=True)
             for item, speaks_of in zip(items, speaks, strict=True)
             if speaks_of
@@ -131,7 +131,8 @@ class Empirical:
         analyses = dict(zip(texts, self._analyser.analyse(texts), strict=True))
         done = []
         for case, items in zip(cases, chosen, strict=True):
-            comparisons, found = {}, {}
+            comparisons: dict[str, Comparison] = {}
+            found: dict[str, tuple[PairFinding, ...]] = {}
             for item in items:
                 pair = (case.text, case.analysis, item.text, analyses[item.text])
                 comparisons[item.id] = compare(*pair)
@@ -139,10 +140,9 @@ class Empirical:
             exact = {
                 item.id: exact_answer(case.text, case.analysis, item, comparisons[item.id]) for item in items
             }
-            readings = tuple(
-                _with_exact(_with_findings(reading, comparisons.get(reading.id)), exact.get(reading.id))
-                for reading in case.readings
-            )
+            balances = {name: balance(each) for name, each in found.items()}
+            compared = with_findings(case.readings, balances)
+            readings = tuple(_with_exact(reading, exact.get(reading.id)) for reading in compared)
             done.append(replace(case, readings=readings, comparisons=comparisons, found=found))
         return done
 
@@ -164,12 +164,6 @@ def _speaks_of(claim: str, analysis: Analysis, item: Evidence) -> bool:
     """Return whether an item is worth reading: it names what the claim names, and a fact its property."""
     names = [entity.text for entity in analysis.entities]
     return not says_nothing_of(claim, analysis, item) and not names_nothing_of(names, item)
-
-
-def _with_findings(reading: Reading, comparison: Comparison | None) -> Reading:
-    if comparison is None:
-        return reading
-    return replace(reading, findings=findings_weight(comparison.findings))
 
 
 def _with_exact(reading: Reading, answer: Stance | None) -> Reading:

@@ -20,8 +20,12 @@ from configs.load import load_settings
 from data.errors import ConfigError, KiteError
 from tasks.behaviour.cases import choose_cases
 from tasks.behaviour.judging import Judge, shipped_judge
+from tasks.behaviour.page import behaviour_page
 from tasks.behaviour.relations import DECIDED, observe
 from tasks.behaviour.report import summary, table
+
+#: Names of the reports in ``--out``.
+RELATED, FUZZED = "behaviour.json", "fuzz.json"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -33,12 +37,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"{exc}\n")
         return 2
     if options.out is not None:
-        options.out.mkdir(parents=True, exist_ok=True)
-        name = "fuzz.json" if options.fuzz else "behaviour.json"
-        text = json.dumps(document, indent=1, ensure_ascii=True, default=str)
-        (options.out / name).write_text(text + "\n", encoding="utf-8")
+        _write(options, document)
     sys.stdout.write(shown + "\n")
     return 0 if document["passed"] else 1
+
+
+def _write(options: argparse.Namespace, document: dict[str, Any]) -> None:
+    """Write the report, and the page of this and the other kind of report where that one is there too."""
+    options.out.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(document, indent=1, ensure_ascii=True, default=str)
+    (options.out / (FUZZED if options.fuzz else RELATED)).write_text(text + "\n", encoding="utf-8")
+    if options.write_page is not None:
+        found = [_report(options.out / name) for name in (RELATED, FUZZED)]
+        options.write_page.write_text(behaviour_page(*found), encoding="utf-8")
+
+
+def _report(path: Path) -> dict[str, Any] | None:
+    if not path.exists():
+        return None
+    document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return document
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -52,10 +70,16 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--every-form", action="store_true", help="try every change that a wording allows, not one by hash"
     )
     parser.add_argument("--out", type=Path, help="folder for the report as JSON, with the failures")
+    parser.add_argument(
+        "--write-page", type=Path, help="also write the page of both reports in --out, e.g. docs/behaviour.md"
+    )
     parser.add_argument("--fuzz", type=int, default=0, help="instead: how many texts are tried")
     parser.add_argument("--verdicts", type=int, default=5_000, help="of these, how many get a whole verdict")
     parser.add_argument("--seed", default="kite", help="another seed gives other texts")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if options.write_page is not None and options.out is None:
+        parser.error("--write-page needs --out, the folder of the reports that the page is made of")
+    return options
 
 
 def behaviour(
@@ -100,6 +124,7 @@ def _fuzzed(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     seeds = real_seeds(Path(options.datasets)) if options.datasets else ()
     plan = Plan(options.fuzz, options.verdicts, options.seed, seeds)
     document = fuzz(plan, judge=shipped_judge(models, settings, all_frameworks=True))
+    document["models"] = models.scorer.bundle()
     return document, fuzz_table(document)
 
 

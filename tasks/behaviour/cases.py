@@ -23,6 +23,13 @@ SETS = ("vitaminc", "fever_dev", "fm2", "scifact")
 _WORD = re.compile(r"[^\W_]+")
 #: An irrelevant sentence is a plain one: so many words.
 _MIN_WORDS, _MAX_WORDS = 6, 30
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z])")
+#: A sentence that starts so speaks of what one before it names.
+_POINTS_BACK = re.compile(
+    r"\W*(?:he|she|it|they|this|these|that|those|his|her|its|their|such|there|here|both|"
+    r"also|however|moreover|furthermore|therefore|thus|in addition|then|later|afterwards)\b",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,10 +116,23 @@ def other_page(case: Case, cases: Sequence[Case]) -> Case | None:
     return None
 
 
+def names_its_subject(text: str, title: str) -> bool:
+    """Return whether the first sentence of ``text`` says what it is about, whatever stands around it.
+
+    It has a word of its title, where there is one, and nothing that points at a sentence before it. "The
+    series finale aired in August", beside a passage on another film, would be a statement about that film.
+    """
+    first = _SENTENCE_END.split(text.strip(), maxsplit=1)[0]
+    if _POINTS_BACK.match(first) is not None:
+        return False
+    return not content_words(title) or bool(content_words(title) & content_words(first))
+
+
 def plain_sentence(case: Case) -> str | None:
     """Return a sentence of the case's evidence that can stand alone; ``None`` when it has none."""
     for item in case.items:
         text = item.text.strip()
-        if _MIN_WORDS <= len(text.split()) <= _MAX_WORDS and text[:1].isupper() and text.endswith("."):
+        whole = text[:1].isupper() and text.endswith(".")
+        if whole and _MIN_WORDS <= len(text.split()) <= _MAX_WORDS and names_its_subject(text, item.title):
             return text
     return None

@@ -12,13 +12,14 @@ from dataclasses import dataclass
 import msgspec
 import numpy as np
 
-from cluster.wiring import AGGREGATOR, Models, model_folder
+from cluster.wiring import AGGREGATOR, SYNTAX, Models, model_folder
 from configs.schema import Settings
 from data.claims import make_claim
 from data.evidence import ClaimBatch, Evidence
 from data.models.conformal import load_conformal
 from data.ports import Embedder, TextAnalyser
 from data.questions import Question
+from data.text.syntax import open_syntax
 from data.verdicts import Opinion, Verdict
 from deployments.assembly import check_framework_settings, framework_config
 from deployments.framework import Framework
@@ -106,6 +107,8 @@ def shipped_judge(models: Models, settings: Settings, *, all_frameworks: bool = 
     for name, spec in check_framework_settings(settings).items():
         if spec.decides or all_frameworks:
             ports = {port: getattr(models, port) for port in spec.needs}
+            if "syntax" in spec.may_use:
+                ports["syntax"] = open_syntax(model_folder(settings) / SYNTAX)
             frameworks[name] = spec.build(framework_config(spec, settings.frameworks.get(name, {})), **ports)
     return Judge(
         frameworks,

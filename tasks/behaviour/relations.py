@@ -7,13 +7,20 @@ whatever models stand behind it.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from data.evidence import Evidence
 from data.verdicts import Verdict
-from tasks.behaviour.cases import Case, digest, evidence_of, other_page, plain_sentence, stranger_to
+from tasks.behaviour.cases import (
+    Case,
+    digest,
+    evidence_of,
+    names_its_subject,
+    other_page,
+    plain_sentence,
+    stranger_to,
+)
 from tasks.behaviour.denials import Change, denials, other_numbers
 from tasks.behaviour.judging import Asked, Judge, verdict_bytes
 from tasks.behaviour.rewrites import rewrites
@@ -23,12 +30,6 @@ DECIDED = frozenset(("SUPPORTED", "REFUTED"))
 #: A probability is rounded to six decimals, so a rise of one unit there is no rise.
 _ROUNDING = 1.5e-6
 _UNRELATED_ITEMS = 2
-#: A passage that starts so would speak of what a sentence before it names.
-_POINTS_BACK = re.compile(
-    r"\W*(?:he|she|it|they|this|these|that|those|his|her|its|their|such|the|there|here|"
-    r"also|however|in addition|then|later|afterwards)\b",
-    re.IGNORECASE,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +62,12 @@ class Observation:
 
 @dataclass(frozen=True, slots=True)
 class Relation:
-    """A named relation, the share of cases it must hold on, and how one probe is judged."""
+    """A named relation, the share of cases it must hold on, how one probe is judged, and that in words."""
 
     name: str
     required: float
     holds: Callable[[Verdict, Verdict], bool]
+    says: str
     #: On a refuted start the relation is only certain for changes that reverse the claim.
     needs_reversal: bool = False
 
@@ -98,14 +100,16 @@ def _not_enough(_: Verdict, after: Verdict) -> bool:
 RELATIONS: dict[str, Relation] = {
     each.name: each
     for each in (
-        Relation("negation", 0.9, _turned, needs_reversal=True),
-        Relation("number", 0.9, _not_supported),
-        Relation("irrelevant", 0.9, _same_label),
-        Relation("order", 1.0, _same_bytes),
-        Relation("duplicates", 0.9, _no_surer),
-        Relation("paraphrase", 0.9, _same_label),
-        Relation("empty", 1.0, _not_enough),
-        Relation("shuffled", 0.9, _not_enough),
+        Relation(
+            "negation", 0.9, _turned, "denying the claim turns the verdict or undoes it", needs_reversal=True
+        ),
+        Relation("number", 0.9, _not_supported, "with another number the claim is not supported"),
+        Relation("irrelevant", 0.9, _same_label, "a sentence about something else changes no label"),
+        Relation("order", 1.0, _same_bytes, "the order of the evidence changes not a byte"),
+        Relation("duplicates", 0.9, _no_surer, "the same evidence again makes no verdict surer"),
+        Relation("paraphrase", 0.9, _same_label, "the same claim in other words keeps the label"),
+        Relation("empty", 1.0, _not_enough, "without evidence it is NOT_ENOUGH_INFO"),
+        Relation("shuffled", 0.9, _not_enough, "on evidence of another page it is NOT_ENOUGH_INFO"),
     )
 }
 
@@ -180,13 +184,16 @@ def _one(case: Case, relation: str, changes: list[Change]) -> list[Change]:
 
 
 def _irrelevant(case: Case, start: dict[str, Asked], cases: Sequence[Case]) -> Iterator[Probe]:
-    """A sentence about something else: behind the passage, before it, and as passages of their own."""
+    """A sentence about something else: behind the passage, before it, and as passages of their own.
+
+    Before it only where the passage names its subject itself: "she" would be whom the new sentence names.
+    """
     other = stranger_to(case, [each for each in cases if plain_sentence(each)], "sentence")
     sentence = plain_sentence(other) if other is not None else None
     if sentence is not None:
         first, *rest = case.items
         texts = {"behind": f"{first.text} {sentence}"}
-        if _POINTS_BACK.match(first.text) is None:
+        if names_its_subject(first.text, first.title):
             texts["before"] = f"{sentence} {first.text}"
         for form, text in texts.items():
             yield Probe("irrelevant", form, Asked(case.claim, (evidence_of(text, first.title), *rest)))

@@ -2,7 +2,8 @@
 
 Called by ``tasks.evaluate``. A set is a folder with ``*.jsonl`` (or ``.jsonl.gz``) files; its rows tell what
 it is: ``claim`` + ``evidence`` (a verdict on gold evidence), ``claim`` + ``text`` (a pair), ``text`` +
-``label`` 0 or 1 (check-worthiness); ``retrieval/`` beside them is a corpus with queries and relevance.
+``label`` 0 or 1 (check-worthiness); ``retrieval/`` beside them is a corpus with queries and relevance, and
+``beir/`` other queries over the same corpus, in BEIR's layout.
 """
 
 from __future__ import annotations
@@ -64,10 +65,14 @@ def folders(root: Path, only: tuple[str, ...] = ()) -> list[Path]:
     if not root.is_dir():
         raise ConfigError(f"{root} is not a folder: give --sets the folder that holds the labelled sets.")
     found = (
-        [root] if _files(root) else sorted(each for each in root.iterdir() if each.is_dir() and _files(each))
+        [root]
+        if _is_set(root)
+        else sorted(each for each in root.iterdir() if each.is_dir() and _is_set(each))
     )
     if not found:
-        raise ConfigError(f"{root} holds no labelled set: a set is a folder with *.jsonl files.")
+        raise ConfigError(
+            f"{root} holds no labelled set: a set is a folder with *.jsonl or *.conllu.gz files."
+        )
     names = {each.name for each in found}
     missing = [name for name in only if name not in names]
     if missing:
@@ -93,6 +98,25 @@ def read_set(folder: Path, splits: tuple[str, ...], limit: int | None = None) ->
             yield LabelledFile(name, split, kind, tuple(known[:limit]), len(examples) - len(known))
 
 
+def read_beir(folder: Path) -> RetrievalView | None:
+    """Return the official queries over a set's corpus, without the corpus; ``None`` where there are none.
+
+    Layout and splits are BEIR's (Thakur et al. 2021): ``queries.jsonl`` and ``qrels/<split>.tsv``.
+    """
+    view = folder / "beir"
+    if not (view / "qrels").is_dir():
+        return None
+    texts = {row["id"]: row["text"] for row in _rows(view / "queries.jsonl")}
+    queries: dict[str, dict[str, str]] = {}
+    relevant: dict[str, dict[str, float]] = {}
+    for path in sorted((view / "qrels").glob("*.tsv")):
+        for line in path.read_text(encoding="utf-8").splitlines()[1:]:
+            query, document, score = line.split("\t")[:3]
+            relevant.setdefault(query, {})[document] = float(score)
+            queries.setdefault(path.stem, {})[query] = texts[query]
+    return RetrievalView(f"{folder.name}/beir", {}, queries, relevant)
+
+
 def read_retrieval(folder: Path) -> RetrievalView | None:
     """Return the retrieval view of a set; ``None`` where it has none."""
     view = folder / "retrieval"
@@ -112,6 +136,10 @@ def read_retrieval(folder: Path) -> RetrievalView | None:
         if len(more) > 1 and more[1] in LABELS:
             labels[query] = LABELS[more[1]]
     return RetrievalView(folder.name, corpus, queries, relevant, labels)
+
+
+def _is_set(folder: Path) -> bool:
+    return bool(_files(folder)) or any(folder.glob("*.conllu.gz"))
 
 
 def _files(folder: Path) -> list[Path]:

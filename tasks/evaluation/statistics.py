@@ -164,6 +164,16 @@ def resampled(values: NDArray[np.float64]) -> Estimate:
     return Estimate(round(float(values.mean()), 4), round(float(low), 4), round(float(high), 4))
 
 
+def ratio(hits: NDArray[np.float64], counts: NDArray[np.float64]) -> Estimate:
+    """Return the share of hits over groups of different sizes, with its interval over the groups."""
+    random = np.random.default_rng(SEED)
+    places = random.integers(0, len(hits), size=(RESAMPLES, len(hits)))
+    shares = hits[places].sum(axis=1) / np.maximum(1.0, counts[places].sum(axis=1))
+    low, high = np.percentile(shares, [2.5, 97.5])
+    value = float(hits.sum() / max(1.0, counts.sum()))
+    return Estimate(round(value, 4), round(float(low), 4), round(float(high), 4))
+
+
 def ndcg(ranked: Sequence[str], relevant: Mapping[str, float], depth: int = 10) -> float:
     """Return the normalised discounted gain, log base 2. Source: Järvelin and Kekäläinen 2002."""
     gains = [relevant.get(each, 0.0) for each in ranked[:depth]]

@@ -140,3 +140,55 @@ def test_faiss_bytes_of_something_else_are_refused() -> None:
         FaissIndex.from_bytes(b"nothing", DIM)
     with pytest.raises(CorruptDataError, match="dimensions"):
         FaissIndex.from_bytes(FaissIndex(8).to_bytes(), DIM)
+
+
+@pytest.mark.parametrize("limit", [50, 100, 130])
+def test_faiss_later_rows_change_nothing_found_before(limit: int) -> None:
+    """As of any earlier count of rows, with rows removed: the answer of then, byte for byte."""
+    rng = np.random.default_rng(3)
+    centres = rng.normal(size=(12, DIM))
+    rows = centres[rng.integers(0, 12, 1_000)] + 0.7 * rng.normal(size=(1_000, DIM))
+    vectors = np.asarray(rows / np.sqrt((rows * rows).sum(axis=1, keepdims=True)), dtype=np.float32)
+    queries, index = unit(40, 9), FaissIndex(DIM, flat_limit=limit)
+    removed = rng.random(1_000) < 0.2
+    then = []
+    for start in range(0, 1_000, 90):
+        index.add(vectors[start : start + 90])
+        mask = ~removed[: len(index)]
+        then.append((len(index), [index.search(queries, 5), index.search(queries, 5, allowed=mask)]))
+    stored = FaissIndex.from_bytes(index.to_bytes(), DIM)
+
+    for count, (whole, masked) in then:
+        before = np.arange(1_000) < count
+        for one in (index, stored):
+            for old, mask in ((whole, before), (masked, before & ~removed)):
+                for (scores, found), (now, present) in zip(
+                    old, one.search(queries, 5, allowed=mask), strict=True
+                ):
+                    assert found.tolist() == present.tolist()
+                    assert scores.tolist() == now.tolist()
+
+
+def test_faiss_index_of_one_graph_as_earlier_versions_wrote_it_is_read() -> None:
+    """Its rows are one block, and those that come after it are the next."""
+    import faiss
+
+    vectors = unit(300, 21)
+    graph = faiss.IndexHNSWFlat(DIM, 32, faiss.METRIC_INNER_PRODUCT)
+    graph.add(vectors[:250])
+    index = FaissIndex.from_bytes(bytes(faiss.serialize_index(graph)), DIM)
+    index.add(vectors[250:])
+    found = FaissIndex.from_bytes(index.to_bytes(), DIM).search(vectors, 1)
+
+    assert [int(rows[0]) for _, rows in found] == list(range(300))
+
+
+def test_faiss_bytes_cut_short_are_refused() -> None:
+    """Wherever they end."""
+    index = FaissIndex(DIM, flat_limit=20)
+    index.add(unit(50, 22))
+    content = index.to_bytes()
+
+    for end in (9, 14, 200, len(content) - 1):
+        with pytest.raises(CorruptDataError):
+            FaissIndex.from_bytes(content[:end], DIM)

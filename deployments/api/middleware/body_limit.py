@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from deployments.api.errors import BodyTooLargeError
 
 
 class BodyLimitMiddleware:
-    """Raises ``BodyTooLargeError`` once a body has, or is said to have, more than ``limit_bytes``."""
+    """Raises ``BodyTooLargeError`` once a body has, or is said to have, more than ``limit_bytes``.
 
-    def __init__(self, app: ASGIApp, limit_bytes: int) -> None:
+    ``advice`` says, by the end of a path, what its sender can do instead.
+    """
+
+    def __init__(self, app: ASGIApp, limit_bytes: int, advice: Mapping[str, str] | None = None) -> None:
         self._app = app
         self._limit_bytes = limit_bytes
+        self._advice = dict(advice or {})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run the app with a counted ``receive``."""
@@ -21,7 +27,7 @@ class BodyLimitMiddleware:
             return
         declared = next((value for name, value in scope["headers"] if name == b"content-length"), b"")
         if declared.isdigit() and int(declared[:20]) > self._limit_bytes:
-            raise self._too_large()
+            raise self._too_large(scope["path"])
         seen = 0
 
         async def receive_counted() -> Message:
@@ -29,12 +35,12 @@ class BodyLimitMiddleware:
             message = await receive()
             seen += len(message.get("body", b""))
             if seen > self._limit_bytes:
-                raise self._too_large()
+                raise self._too_large(scope["path"])
             return message
 
         await self._app(scope, receive_counted, send)
 
-    def _too_large(self) -> BodyTooLargeError:
-        return BodyTooLargeError(
-            f"The body is larger than {self._limit_bytes} bytes: send fewer or shorter claims at once."
-        )
+    def _too_large(self, path: str) -> BodyTooLargeError:
+        found = (words for end, words in self._advice.items() if path.endswith(end))
+        advice = next(found, "send fewer or shorter texts at once")
+        return BodyTooLargeError(f"The body is larger than {self._limit_bytes} bytes: {advice}.")

@@ -8,9 +8,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from data.changes import Feedback
-from data.claims import DEFAULT_TENANT
 from data.errors import InvalidValueError, UnavailableError
 from data.feedback import CalibrationMode
+from deployments.api.context import tenant_of
 from deployments.api.reading import fit, json_body
 from deployments.api.reliability_plot import SVG_POLICY, SVG_TYPE, reliability_svg
 from deployments.api.responses import json_response
@@ -46,14 +46,14 @@ class CalibrationRoutes:
             raise InvalidValueError("seq goes with the mode pinned, and only with it: name a position.")
         decision = CalibrationMode(asked.mode, asked.seq or 0)
         return json_response(
-            await self._desk().decide(DEFAULT_TENANT, decision, idempotency_key=_key(request))
+            await self._desk().decide(tenant_of(request), decision, idempotency_key=_key(request))
         )
 
     async def feedback(self, request: Request) -> Response:
         """Take in what a person says of a verdict; the latest word on a claim counts."""
         asked = fit(FeedbackRequest, await json_body(request))
         said = Feedback(request.path_params["verdict_id"], asked.label, asked.note or "")
-        answer = await self._desk().give_feedback(DEFAULT_TENANT, said, idempotency_key=_key(request))
+        answer = await self._desk().give_feedback(tenant_of(request), said, idempotency_key=_key(request))
         return json_response(answer)
 
     async def _report(self, request: Request) -> dict[str, Any]:
@@ -64,7 +64,7 @@ class CalibrationRoutes:
             raise InvalidValueError(f"framework is not known: use one of {known}, or leave it out.")
         if domain is not None and len(domain) > _MAX_DOMAIN_CHARS:
             raise InvalidValueError(f"domain has more than {_MAX_DOMAIN_CHARS} characters: shorten it.")
-        return await self._desk().report(DEFAULT_TENANT, framework, domain)
+        return await self._desk().report(tenant_of(request), framework, domain)
 
     def _desk(self) -> CalibrationDesk:
         if self._services.calibration is None:

@@ -7,8 +7,8 @@ import re
 from starlette.requests import Request
 from starlette.responses import Response
 
-from data.claims import DEFAULT_TENANT
 from data.errors import InvalidValueError, NotFoundError
+from deployments.api.context import tenant_of
 from deployments.api.reading import chosen_frameworks, chosen_weights, fit, json_body
 from deployments.api.responses import json_response
 from deployments.api.schemas import SESSION_ID_PATTERN, ConfigFields, ResetRequest, StepRequest
@@ -42,14 +42,14 @@ class SessionRoutes:
         asked = fit(ResetRequest, await json_body(request))
         config = self._config(asked.config) if asked.config is not None else None
         order = ResetOrder(asked.session_id, config, asked.seed)
-        return json_response(reset_answer(await self._sessions.reset(DEFAULT_TENANT, order)))
+        return json_response(reset_answer(await self._sessions.reset(tenant_of(request), order)))
 
     async def step(self, request: Request) -> Response:
         """Verify a claim as the next step of a session."""
         asked = fit(StepRequest, await json_body(request))
-        state = await self._sessions.open_state(DEFAULT_TENANT, asked.session_id)
+        state = await self._sessions.open_state(tenant_of(request), asked.session_id)
         weights = chosen_weights(asked.framework_weights, state.config.frameworks)
-        after = await self._sessions.step(DEFAULT_TENANT, state, asked.claim, weights)
+        after = await self._sessions.step(tenant_of(request), state, asked.claim, weights)
         return json_response(step_answer(after))
 
     async def render(self, request: Request) -> Response:
@@ -57,7 +57,7 @@ class SessionRoutes:
         mode = request.query_params.get("mode", "json")
         if mode not in ("json", "human"):
             raise InvalidValueError("mode is not known: use json or human.")
-        state, history = await self._sessions.render(DEFAULT_TENANT, _session_id(request))
+        state, history = await self._sessions.render(tenant_of(request), _session_id(request))
         answer = render_json(state, history)
         if mode == "human":
             answer = {"rendered": render_text(state, history), "history": answer["history"]}
@@ -67,7 +67,7 @@ class SessionRoutes:
         """List sessions by id; ``X-Next-Cursor`` names the last one shown when there are more."""
         limit = _page_size(request.query_params.get("limit"))
         cursor = request.query_params.get("cursor", "")
-        states = await self._sessions.listing(DEFAULT_TENANT)
+        states = await self._sessions.listing(tenant_of(request))
         following = [state for state in states if state.session_id > cursor]
         page = following[:limit]
         headers = {"X-Next-Cursor": page[-1].session_id} if len(following) > limit else None
@@ -76,7 +76,7 @@ class SessionRoutes:
     async def delete(self, request: Request) -> Response:
         """Remove a session."""
         session_id = _session_id(request)
-        await self._sessions.delete(DEFAULT_TENANT, session_id)
+        await self._sessions.delete(tenant_of(request), session_id)
         return json_response({"message": f"Session {session_id} deleted"})
 
     def _config(self, fields: ConfigFields) -> SessionConfig:

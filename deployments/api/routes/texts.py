@@ -10,13 +10,14 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from data.claims import DEFAULT_TENANT, ClaimContext, Rejected, make_claim
+from data.claims import ClaimContext, Rejected, make_claim
 from data.errors import NotFoundError
 from data.models import checkworthiness
 from data.questions import Question
 from data.text.extraction import context_of
 from data.verdicts import Verdict
 from deployments.api.answers import rejected_answer, server_timing, verify_answer
+from deployments.api.context import tenant_of
 from deployments.api.errors import clean
 from deployments.api.labels import scheme_named
 from deployments.api.reading import QuestionReader, fit, json_body, read_context
@@ -61,7 +62,7 @@ class TextRoutes:
         threshold = _threshold(asked.min_check_worthiness)
         chosen = choose(extraction, asked.limit or DEFAULT_TEXT_CLAIMS, at_least=threshold)
         questions = [
-            ask(make_claim(item.words, tenant=DEFAULT_TENANT, context=context_of(item.claim, context)))
+            ask(make_claim(item.words, tenant=tenant_of(request), context=context_of(item.claim, context)))
             for item in chosen
         ]
         outcomes = await self._services.answer(questions) if questions else []

@@ -13,6 +13,7 @@ from data.claims import Rejected
 from data.errors import ClaimRejectedError, RequestError
 from data.verdicts import Verdict
 from deployments.api.answers import rejected_answer, server_timing, verify_answer
+from deployments.api.context import tenant_of
 from deployments.api.errors import SchemaMisfitError, clean, kind_of
 from deployments.api.labels import scheme_named
 from deployments.api.reading import Asked, QuestionReader, json_body
@@ -33,7 +34,7 @@ class VerificationRoutes:
         """Answer one claim."""
         started = time.perf_counter()
         scheme = scheme_named(request.query_params.get("label_scheme"))
-        asked = await self._reader().read(await json_body(request))
+        asked = await self._reader(request).read(await json_body(request))
         (outcome,) = await self._services.answer([asked.question])
         if isinstance(outcome, Rejected):
             raise ClaimRejectedError(outcome.reason)
@@ -46,7 +47,7 @@ class VerificationRoutes:
         started = time.perf_counter()
         scheme = scheme_named(request.query_params.get("label_scheme"))
         items = self._items(await json_body(request))
-        read = await self._read_all(items)
+        read = await self._read_all(request, items)
         valid = [entry for entry in read if isinstance(entry, Asked)]
         outcomes = iter(await self._services.answer([entry.question for entry in valid]) if valid else [])
         bodies: list[bytes] = []
@@ -61,8 +62,8 @@ class VerificationRoutes:
         timing = server_timing(verdicts, time.perf_counter() - started)
         return json_array_response(bodies, headers={"Server-Timing": timing})
 
-    def _reader(self) -> QuestionReader:
-        return QuestionReader(self._services.frameworks, self._services.seq_at)
+    def _reader(self, request: Request) -> QuestionReader:
+        return QuestionReader(self._services.frameworks, self._services.seq_at, tenant_of(request))
 
     def _items(self, body: Any) -> list[Any]:
         most = self._services.limits.batch_claims
@@ -72,8 +73,8 @@ class VerificationRoutes:
             )
         return body
 
-    async def _read_all(self, items: list[Any]) -> list[Asked | RequestError]:
-        reader = self._reader()
+    async def _read_all(self, request: Request, items: list[Any]) -> list[Asked | RequestError]:
+        reader = self._reader(request)
         read: list[Asked | RequestError] = []
         for position, item in enumerate(items):
             if position % _TURN == _TURN - 1:

@@ -103,7 +103,7 @@ def make_verdict(question: Question) -> Verdict:
     passage = Evidence(
         "p1", "doc1", PASSAGE, Span(10, 10 + len(PASSAGE)), title="Boiling", url="https://example.org/boiling",
         source="physics", published_at="2020-05-01", sha256=text_sha256(PASSAGE),
-        scores=RetrievalScores(7.5, 0.8, 0.03),
+        scores=RetrievalScores(7.5, 0.8, 0.03), sentence=Span(0, len(PASSAGE)),
     )  # fmt: skip
     fact = Evidence("f1", "fact:f1", "water: boiling point 100 °C", Span(0, 27), kind="fact", subject="water",
                     predicate="boiling point", object="100 °C", value=100.0, unit="°C")  # fmt: skip
@@ -124,6 +124,7 @@ def make_verdict(question: Question) -> Verdict:
         stances={"p1": stance},
         knowledge_seq=42 if question.as_of is None else question.as_of,
         model_bundle="bundle-1",
+        admits=question.admits or None,
         latencies_ms={name: 1.25 + len(digest) for name in question.frameworks},
     )
 

@@ -9,7 +9,14 @@ import pytest
 
 from data.evidence import Evidence
 from data.verdicts import Verdict
-from tasks.behaviour.cases import Case, evidence_of, other_page, plain_sentence, stranger_to
+from tasks.behaviour.cases import (
+    Case,
+    evidence_of,
+    names_its_subject,
+    other_page,
+    plain_sentence,
+    stranger_to,
+)
 from tasks.behaviour.judging import Asked, Judge
 from tasks.behaviour.relations import Observation, observe
 from tasks.behaviour.report import auroc, rate, summary, table, wilson
@@ -139,6 +146,27 @@ def test_strangers_share_no_content_word_and_other_pages_are_other_pages() -> No
     assert not stranger.words() & mine.words()
     assert other_page(mine, cases()) in others
     assert plain_sentence(mine) == mine.items[0].text
+
+
+@pytest.mark.parametrize(
+    ("text", "title", "names"),
+    [
+        ("The Nile flows through Egypt. It is long.", "Nile", True),
+        ("It flows through Egypt. The Nile is long.", "Nile", False),
+        ("The series finale aired in August.", "Highway", False),
+        ("Moreover, honey contains fructose.", "", False),
+        ("Honey contains fructose.", "", True),
+    ],
+)
+def test_only_a_sentence_that_names_its_subject_stands_alone(text: str, title: str, names: bool) -> None:
+    """Elsewhere any other would be read as being about what the text around it names."""
+    assert names_its_subject(text, title) is names
+
+
+def test_a_sentence_that_does_not_name_its_subject_is_never_called_irrelevant() -> None:
+    """Beside another title it would be a statement about that."""
+    silent = replace(cases()[0], items=(evidence_of("The finale aired on a Sunday in August.", "Nile"),))
+    assert plain_sentence(silent) is None
 
 
 def test_copies_of_evidence_have_another_id_and_the_same_words() -> None:

@@ -8,7 +8,8 @@ import pytest
 
 from data.analysis import Analysis, Span
 from data.claims import make_claim
-from data.evidence import ClaimBatch, Evidence, StanceJudgement
+from data.evidence import ClaimBatch, Evidence, EvidenceKind, RetrievalScores, StanceJudgement
+from data.evidence_filter import EvidenceFilter
 from data.questions import Question
 from data.verdicts import Opinion, Probabilities, Verdict, VerdictLabel, abstain
 from deployments.fusion import UNDECIDED, FusionConfig, fuse, pool, reward, spread, weights_for
@@ -151,3 +152,41 @@ def test_abstaining_framework_is_kept_with_its_reason() -> None:
 
     assert result.opinions["evolution"].abstained == "no history"
     assert result.justification == "because"
+
+
+def test_verdict_over_filtered_evidence_says_so_and_has_another_id() -> None:
+    """The same claim over other evidence is another answer, not a repetition of the first."""
+    empirical = {"empirical": opinion((0.8, 0.1, 0.1, 0.0), stances=(SUPPORT,))}
+    plain, filtered = verdict(empirical), verdict(empirical, admits=EvidenceFilter(sources=("s1",)))
+
+    assert plain.admits is None
+    assert filtered.admits == EvidenceFilter(sources=("s1",))
+    assert filtered.id != plain.id
+
+
+def test_evidence_that_says_and_is_near_comes_before_what_does_only_one() -> None:
+    """A passage is placed by stance and retrieval together, a fact by its stance; the unjudged come last."""
+
+    def item(name: str, fused: float, kind: EvidenceKind = "passage") -> Evidence:
+        return replace(EVIDENCE, id=name, kind=kind, scores=RetrievalScores(fused=fused))
+
+    items = (
+        item("unread", 0.9),
+        item("far", 0.2),
+        item("both", 0.6),
+        item("mute", 0.8),
+        item("fact", 1.0, "fact"),
+    )
+    neutral = {"far": 0.3, "both": 0.4, "mute": 0.95, "fact": 0.9}
+    judged = tuple(StanceJudgement(name, "NEUTRAL", (1 - p, 0.0, p)) for name, p in neutral.items())
+    found = fuse(
+        question("empirical"),
+        replace(batch(), evidence=(items,)),
+        0,
+        {"empirical": opinion((0.1, 0.1, 0.8, 0.0), stances=judged)},
+        degraded=(),
+        config=CONFIG,
+        prediction_set=every_label,
+    )
+
+    assert [one.id for one in found.evidence] == ["both", "far", "mute", "fact", "unread"]

@@ -10,11 +10,13 @@ from numpy.typing import NDArray
 
 from data.analysis import Analysis
 from data.claims import TenantId, make_claim
-from data.knowledge import Fact, Passage, Source
+from data.evidence import Evidence
+from data.evidence_filter import NO_FILTER, EvidenceFilter
+from data.knowledge import Fact, Passage, Source, text_sha256
 from data.lookup import Fetched, Found, Limits, Wanted
 from data.ports import HistoryQuery, Hit, Query
 from data.questions import Question
-from deployments.retrieval import RetrievalConfig, Retriever, fuse
+from deployments.retrieval import FILTERED_DEPTH, RetrievalConfig, Retriever
 
 CONFIG = RetrievalConfig(passages=2, candidates=5)
 
@@ -60,38 +62,24 @@ class FakeText:
     def search_vectors(
         self, tenants: Sequence[TenantId], vectors: NDArray[np.float32], k: int, *, as_of: Sequence[int]
     ) -> list[list[Hit]]:
-        del vectors, k, as_of
-        return [[Hit("b", 0.9), Hit("far", 0.1)] for _ in tenants]
+        del vectors, as_of
+        return [[Hit("b", 0.9), Hit("far", 0.1)][:k] for _ in tenants]
 
 
 def retriever(reader: FakeReader) -> Retriever:
     text = FakeText()
-    return Retriever(  # type: ignore[arg-type]
-        reader, analyser=text, embedder=text, vectors=text, model_bundle="b", config=CONFIG
+    return Retriever(
+        reader,  # type: ignore[arg-type]
+        analyser=text,
+        embedder=text,
+        vectors=text,  # type: ignore[arg-type]
+        model_bundle="b",
+        config=CONFIG,
     )
 
 
-def questions(*texts: str, as_of: int | None = None) -> list[Question]:
-    return [Question(make_claim(text), ("empirical",), as_of=as_of) for text in texts]
-
-
-def test_fusion_prefers_what_both_ways_found() -> None:
-    """Reciprocal rank: found by both beats found first by one; ties by id."""
-    merged = fuse([Hit("x", 9.0), Hit("both", 5.0)], [Hit("y", 0.9), Hit("both", 0.8)], CONFIG)
-
-    assert list(merged) == ["both", "x", "y"]
-    assert merged["both"].bm25 == 5.0
-    assert merged["both"].dense == 0.8
-    assert merged["x"].dense is None
-    assert merged["x"].fused == merged["y"].fused
-
-
-def test_fusion_drops_faint_dense_hits_unless_words_agree() -> None:
-    """A cosine below the threshold counts only beside a BM25 hit."""
-    merged = fuse([Hit("x", 1.0)], [Hit("x", 0.1), Hit("y", 0.1)], CONFIG)
-
-    assert list(merged) == ["x"]
-    assert merged["x"].dense == 0.1
+def questions(*texts: str, as_of: int | None = None, admits: EvidenceFilter = NO_FILTER) -> list[Question]:
+    return [Question(make_claim(text), ("empirical",), as_of=as_of, admits=admits) for text in texts]
 
 
 def test_batch_holds_facts_then_distinct_passages_with_their_places() -> None:
@@ -146,3 +134,79 @@ def test_copies_do_not_crowd_out_what_ranks_lower() -> None:
     (evidence,) = retriever(Copies()).gather(questions("one"), 7).evidence
 
     assert {item.text for item in evidence} == {"The same again.", "Another text."}
+
+
+def test_evidence_of_every_kind_has_the_same_shape() -> None:
+    """Facts and graph statements carry id, text, span, sha, score and source as passages do."""
+
+    class WithGraph(FakeReader):
+        def look_up(
+            self, queries: Sequence[Query], histories: Sequence[HistoryQuery], limits: Limits
+        ) -> Found:
+            found = super().look_up(queries, histories, limits)
+            statement = Fact("graph:9", "Everest", "part of", "the Himalayas", source="s2")
+            return replace(found, statements=[[statement] for _ in queries])
+
+    (evidence,) = retriever(WithGraph()).gather(questions("Snow is white."), 7).evidence
+
+    assert [item.kind for item in evidence] == ["fact", "graph", "passage", "passage"]
+    for item in evidence:
+        assert "" not in (item.id, item.document_id, item.source or "")
+        assert item.text[: item.span.end - item.span.start] == item.text
+        assert item.sha256 == text_sha256(item.text)
+        assert 0.0 < item.scores.fused <= 1.0
+
+
+def test_passage_names_the_sentence_that_answers_to_the_claim() -> None:
+    """The place of the best sentence slices to that sentence of the passage's text."""
+
+    class Long(FakeReader):
+        def fetch(self, wanted: Sequence[Wanted]) -> Fetched:
+            text = "Coal is black. Snow is white in winter. Grass is green."
+            return Fetched([{"a": Passage("a", "d", text, 10, 65)} for _ in wanted], [])
+
+    (evidence,) = retriever(Long()).gather(questions("Snow is white."), 7).evidence
+    passage = next(item for item in evidence if item.kind == "passage")
+
+    assert passage.sentence is not None
+    assert passage.text[passage.sentence.start : passage.sentence.end] == "Snow is white in winter."
+
+
+def test_only_admitted_evidence_is_given() -> None:
+    """A filter leaves out passages and facts alike."""
+    coal = EvidenceFilter(entities=("coal",))
+    (evidence,) = retriever(FakeReader()).gather(questions("Snow is white.", admits=coal), 7).evidence
+
+    assert [item.id for item in evidence] == ["b"]
+
+
+def test_filter_looks_deeper_and_changes_nothing_for_its_neighbours() -> None:
+    """Whoever stands in the same batch as a question with a filter gets what they would get alone."""
+    asked: list[int] = []
+
+    class Deep(FakeReader):
+        def look_up(
+            self, queries: Sequence[Query], histories: Sequence[HistoryQuery], limits: Limits
+        ) -> Found:
+            asked.append(limits.lexical)
+            found = super().look_up(queries, histories, limits)
+            hits = [Hit(f"p{n:02}", 40.0 - n) for n in range(40)]
+            return replace(found, lexical=[hits[: limits.lexical] for _ in queries])
+
+        def fetch(self, wanted: Sequence[Wanted]) -> Fetched:
+            def passage(key: str) -> Passage:
+                return Passage(key, key, f"Text number {key}.", 0, 5, source="s1" if key > "p20" else "s3")
+
+            return Fetched([{key: passage(key) for key in item.passage_ids} for item in wanted], [])
+
+    def passages(batch_evidence: tuple[Evidence, ...]) -> list[str]:
+        return [item.id for item in batch_evidence if item.kind == "passage"]
+
+    plain = questions("one")
+    only_s1 = questions("one", admits=EvidenceFilter(sources=("s1",)))
+    among = retriever(Deep()).gather([*plain, *only_s1], 7)
+    alone = retriever(Deep()).gather(plain, 7)
+
+    assert asked == [CONFIG.candidates * FILTERED_DEPTH, CONFIG.candidates]
+    assert among.evidence[0] == alone.evidence[0]
+    assert passages(among.evidence[1]) == ["p21", "p22"]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
 from data.analysis import Analysis
-from data.claims import Rejected, make_claim
+from data.claims import Rejected, TenantId, make_claim
 from data.errors import StoreUnavailableError
 from data.evidence import ClaimBatch
 from data.ports import KeyValueStore
@@ -55,10 +55,10 @@ class House:
             knowledge_seq=at,
         )
 
-    async def record(self, verdicts: Sequence[Verdict]) -> None:
+    async def record(self, answered: Sequence[tuple[Question, Verdict]]) -> None:
         if self.record_fails:
             raise StoreUnavailableError("keeper is away")
-        self.recorded.extend(verdicts)
+        self.recorded.extend(verdict for _, verdict in answered)
 
     def verifier(self) -> Verifier:
         steps = Steps(self.position, self.gather, self.frameworks, self.record, likely)
@@ -111,6 +111,36 @@ def test_answers_keep_order_and_are_recorded() -> None:
 
     assert [result.claim.text for result in results if isinstance(result, Verdict)] == ["one", "two", "three"]
     assert house.recorded == results
+
+
+def test_questions_of_other_tenants_and_positions_are_gathered_apart() -> None:
+    """What one tenant saw at one position never reaches another's claim; order is kept."""
+    house = House(frameworks={"empirical": refutes})
+    theirs = Question(make_claim("two", tenant=TenantId("b")), ("empirical",))
+    results = answer(house, ask("one"), theirs, replace(ask("three"), as_of=1), ask("four"))
+
+    assert [result.claim.text for result in results if isinstance(result, Verdict)] == [
+        "one",
+        "two",
+        "three",
+        "four",
+    ]
+    assert sorted(house.gathered) == [["one", "four"], ["three"], ["two"]]
+
+
+def test_derived_answer_is_the_recorded_one_and_is_not_recorded_again() -> None:
+    """Deriving reads no cache and writes nothing."""
+    house = House(frameworks={"empirical": refutes})
+    verifier = house.verifier()
+
+    async def both() -> tuple[list[Verdict | Rejected], list[Verdict | Rejected]]:
+        return await verifier.answer([ask()]), await verifier.derive([ask()])
+
+    ((first,), (again,)) = asyncio.run(both())
+    assert isinstance(first, Verdict)
+    assert isinstance(again, Verdict)
+    assert replace(first, latencies_ms={}) == replace(again, latencies_ms={})
+    assert (len(house.recorded), house.gathered) == (1, [["It is so."], ["It is so."]])
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,7 @@ class House:
     async def position(self) -> int:
         return 3
 
-    async def record(self, verdicts: Sequence[Verdict]) -> None:
+    async def record(self, answered: Sequence[tuple[Question, Verdict]]) -> None:
         return None
 
     async def calibrate(self, questions: Sequence[Question]) -> list[TenantCalibration | None]:

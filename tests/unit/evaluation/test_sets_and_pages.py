@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 
 from data.errors import ConfigError
-from tasks.evaluate import main
-from tasks.evaluation.gold import WINDOW_WORDS, judge, windows
-from tasks.evaluation.pages import html_page, quality_page
+from tasks.evaluate import added_to, main
+from tasks.evaluation.gold import TOGETHER, WINDOW_WORDS, judge, passages_of, windows
+from tasks.evaluation.pages import MOST_WEAKNESSES, html_page, quality_page
 from tasks.evaluation.sets import Example, folders, read_retrieval, read_set
+from tests.fakes import FakeEmbedder
 
 
 def write(path: Path, rows: Sequence[dict[str, Any]]) -> None:
@@ -101,6 +102,17 @@ def test_a_broken_line_is_named_with_its_number(tmp_path: Path) -> None:
         list(read_set(tmp_path / "mine", ("dev",)))
 
 
+def test_evidence_is_read_behind_its_title() -> None:
+    """As in serving; a title that goes on, or that the text says, is not said again."""
+    items = (
+        ("Gandhi (film)", "It was late."),
+        ("Gandhi (film)", "It was long."),
+        ("Delhi", "Delhi was hot."),
+    )
+    (read,) = windows(Example("1", "c", items, 0))
+    assert read == "Gandhi (film): It was late. It was long. Delhi was hot."
+
+
 def test_short_evidence_is_read_whole_and_long_evidence_in_windows() -> None:
     """No window is longer than what the model reads, and no word is lost."""
     short = Example("1", "c", (("", "One fact."), ("", "Another fact.")), 0)
@@ -119,8 +131,20 @@ def test_the_window_that_decides_most_speaks_for_the_claim() -> None:
         Example("1", "tall tower Paris", (("", filler + " The tall tower in Paris stands. " + filler),), 0),
         Example("2", "tall tower Paris", (), 2),
     ]
-    found = judge(OverlapStance(), examples, lambda done: None)
+    found = judge(examples, stance=OverlapStance(), embedder=FakeEmbedder(), say=lambda done: None)
     assert found.probabilities.argmax(axis=1).tolist() == [0, 2]
+
+
+def test_of_a_whole_article_the_nearest_sentences_are_read_together() -> None:
+    """In the article's order, two, three and five of them; what is said of them is averaged."""
+    sentences = [f"Sentence number {n} is about bread and flour." for n in range(60)]
+    sentences[7], sentences[40] = "The tower in Paris stands.", "It is a tall tower."
+    example = Example("1", "tall tower Paris", tuple(("", text) for text in sentences), 0)
+    passages = passages_of(example, FakeEmbedder())
+    assert passages[0] == "The tower in Paris stands. It is a tall tower."
+    assert [len(each.split(".")) - 1 for each in passages] == list(TOGETHER)
+    found = judge([example], stance=OverlapStance(), embedder=FakeEmbedder(), say=lambda done: None)
+    assert found.probabilities[0].tolist() == pytest.approx(found.rows[0].mean(axis=0).tolist())
 
 
 REPORT: dict[str, Any] = {
@@ -148,6 +172,48 @@ def test_the_quality_page_says_where_it_is_weak() -> None:
     assert "Short of what it must reach: fm2 (0.650 of 0.7)." in page
     assert "fm2 test, claims with numbers: accuracy 0.500 on 400 rows, 0.650 over all." in page
     assert "fm2 test: probabilities are off by 0.200 on average." in page
+
+
+def test_only_the_largest_weaknesses_are_told_and_those_of_test_splits() -> None:
+    """Twenty sets are off, each a little more than the last, and a dev split by most of all."""
+    runs = {f"set{n:02} test": {"calibration_error": 0.2 + n / 100} for n in range(20)}
+    page = quality_page({**REPORT, "runs": {**runs, "set03 dev": {"calibration_error": 0.9}}})
+    told = [line for line in page.splitlines() if "are off by" in line and line.startswith("- ")]
+    assert len(told) == MOST_WEAKNESSES
+    assert told[0] == "- set19 test: probabilities are off by 0.390 on average."
+    assert "set03 dev" not in page
+    assert "The 12 largest of 20 weaknesses." in page
+
+
+def test_what_was_not_measured_is_named_with_its_reason() -> None:
+    """A missing line would look as if nothing were wanted."""
+    page = quality_page({**REPORT, "missing": {"ud_ewt": "there is no syntax pipeline among the models"}})
+    assert "ud_ewt (there is no syntax pipeline among the models)" in page
+    assert "wice/60 labels" in page.split("Not measured in this report:")[1]
+
+
+def test_an_earlier_report_of_the_same_models_is_kept_beside_the_new_one() -> None:
+    """New figures win; of other models nothing is kept."""
+    earlier = {
+        "model_bundle": "m",
+        "splits": ["dev"],
+        "missing": {"ud_ewt": "none", "old": "none"},
+        "runs": {"fm2 dev": {"rows": 1}, "wice dev": {"rows": 2}},
+    }
+    report = {
+        "model_bundle": "m",
+        "splits": ["test"],
+        "missing": {},
+        "runs": {"fm2 dev": {"rows": 3}, "ud_ewt test": {"rows": 4}},
+    }
+    found = added_to(earlier, report)
+    assert {name: run["rows"] for name, run in found["runs"].items()} == {
+        "fm2 dev": 3,
+        "ud_ewt test": 4,
+        "wice dev": 2,
+    }
+    assert (found["splits"], found["missing"]) == (["dev", "test"], {"old": "none"})
+    assert added_to({**earlier, "model_bundle": "other"}, report) == report
 
 
 def test_the_html_page_is_well_formed_and_alone() -> None:

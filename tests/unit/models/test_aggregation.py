@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data.analysis import Finding, PairFinding, Span
+from data.analysis import Span
 from data.evidence import Evidence, RetrievalScores
 from data.models.aggregation import (
     AGGREGATE_FEATURES,
@@ -19,13 +20,13 @@ from data.models.aggregation import (
     Reading,
     claim_features,
     conclude,
-    findings_weight,
     gated,
     most_probable,
     passage_text,
     read_evidence,
     strongest,
     weaker_side,
+    with_findings,
 )
 
 SUPPORTING = (0.8, 0.1, 0.1)
@@ -243,17 +244,6 @@ def test_strongest_keeps_the_most_decisive_of_different_words() -> None:
     assert [each.id for each in strongest(items, 2)] == ["a", "b"]
 
 
-def test_findings_weight_adds_up_both_kinds_of_findings_and_is_bounded() -> None:
-    """Weights as they are, outcomes by their sign; three contradictions are no more than certain."""
-    plain = Finding("number_mismatch", "300 is not 330", -0.4)
-    typed = PairFinding("date", "agrees", Span(0, 4), Span(5, 9), "the same year", 0.9)
-    against = PairFinding("negation", "conflicts", Span(0, 4), Span(5, 9), "only one is negated", 0.8)
-    open_ = PairFinding("role", "not_comparable", Span(0, 4), Span(5, 9), "another part", 1.0)
-    assert findings_weight([plain, typed, open_]) == 0.5
-    assert findings_weight([plain, against, against]) == -1.0
-    assert findings_weight([]) == 0.0
-
-
 def test_gated_item_that_names_nothing_of_the_claim_is_a_bystander() -> None:
     """A mountain's height says nothing of another mountain; without names nothing is gated."""
     item = passage("a", "Mont Blanc is 4,806 metres high.")
@@ -270,3 +260,19 @@ def test_passage_text_puts_the_title_first_unless_the_text_names_it() -> None:
     assert (
         passage_text(passage("a", "The Eiffel Tower is old.", "Eiffel Tower")) == "The Eiffel Tower is old."
     )
+
+
+def test_copies_share_the_findings_of_the_item_that_was_compared() -> None:
+    """One of several copies is compared; the others must not look as if nothing spoke against them."""
+    compared, copy, other = reading("a", SUPPORTING), reading("b", SUPPORTING), reading("c", REFUTING)
+    copy = replace(copy, key=compared.key)
+    done = with_findings([compared, copy, other], {"a": -0.5})
+    assert [each.findings for each in done] == [-0.5, -0.5, 0.0]
+    assert list(claim_features(done)) == list(claim_features([done[0], done[2]]))
+
+
+@pytest.mark.parametrize("other", ["Paris  is\nbig", "Paris is big .", "Paris is big..."])
+def test_spacing_and_the_final_stop_are_not_read(other: str) -> None:
+    """Copies that differ in nothing else are the same words to the stance model."""
+    assert passage_text(passage("a", other)) == passage_text(passage("a", "Paris is big."))
+    assert passage_text(passage("a", "Is Paris big?")).endswith("big?")

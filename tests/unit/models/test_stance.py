@@ -22,6 +22,7 @@ from data.models.pair_tokens import MAX_CLAIM_TOKENS, MAX_TOKENS, pair_ids, plai
 from data.models.quantising import write_int8
 from data.models.recent import Recent
 from data.models.stance import KIND, WEIGHED_FEATURES, WEIGHER_FILE, PairReader, TrainedStance
+from data.models.stance_bounds import UNRELATED_SHARE
 from data.models.stance_graph import IDS, SIDES, stance_model
 from data.text.analyser import SpacyAnalyser
 from tests.unit.models.tiny import SHAPE, pair_weights, reference_logits, write_tokenizer
@@ -112,15 +113,26 @@ def test_judge_gives_a_pair_the_same_bytes_alone_and_in_any_batch(folder: Path) 
 
 
 def test_judge_applies_the_bounds_of_exact_findings(folder: Path) -> None:
-    """A passage with not one of the claim's words decides nothing, whatever the encoder says of it."""
+    """A passage with not one of the claim's words never decides surely, whatever the encoder says of it."""
     (row,) = TrainedStance(ANALYSER, folder).judge([PAIRS[-1]])
-    assert row[2] >= 0.6
+    assert max(row[0], row[1]) <= UNRELATED_SHARE + 1e-6
+
+
+def test_judge_reads_a_denial_as_the_claim_with_its_sides_exchanged(folder: Path) -> None:
+    """What supports "X" refutes "It is not true that X"; "It is true that X" is X."""
+    stance = TrainedStance(ANALYSER, folder)
+    claim, passage = PAIRS[0]
+    inner = claim[0].lower() + claim[1:]
+    forms = [claim, f"It is not true that {inner}", f"It is true that {inner}"]
+    plain, denial, affirmed = stance.judge([(form, passage) for form in forms]).tolist()
+    assert denial == [plain[1], plain[0], plain[2]]
+    assert affirmed == plain
 
 
 def test_judge_takes_an_empty_passage(folder: Path) -> None:
     """Nothing to read is neutral, not an error."""
     (row,) = TrainedStance(ANALYSER, folder).judge([("The tower is in Paris.", "")])
-    assert row[2] >= 0.6
+    assert row.tolist() == [0.0, 0.0, 1.0]
 
 
 @settings(max_examples=60, deadline=None)

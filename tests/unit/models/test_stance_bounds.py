@@ -11,7 +11,7 @@ REWORDED = {"soft_recall": 0.5, "weighted_recall": 0.4, "unmatched_words": 4.0}
 
 
 def features(**values: float) -> list[float]:
-    return [values.get(name, 0.0) for name in BOUNDING_FEATURES]
+    return [({"passage_length": 9.0} | values).get(name, 0.0) for name in BOUNDING_FEATURES]
 
 
 @pytest.mark.parametrize("contradiction", CONTRADICTIONS)
@@ -41,9 +41,19 @@ def test_bounded_without_contradiction_keeps_the_booster() -> None:
     assert bounded(learned, features(**SAME_STATEMENT)) == learned
 
 
-def test_bounded_of_a_passage_about_something_else_is_neutral() -> None:
-    """Not a word in common: no side."""
-    assert bounded((0.1, 0.8, 0.1), features(soft_recall=0.0)) == (0.1, 0.2, 0.7)
+@pytest.mark.parametrize(
+    ("learned", "row"), [((0.1, 0.85, 0.05), (0.1, 0.6, 0.3)), ((0.95, 0.03, 0.02), (0.6, 0.03, 0.37))]
+)
+def test_bounded_of_a_passage_without_a_word_of_the_claim_is_never_sure(
+    learned: tuple[float, float, float], row: tuple[float, float, float]
+) -> None:
+    """It may be a paraphrase; what is cut goes to NEUTRAL."""
+    assert bounded(learned, features(soft_recall=0.0)) == row
+
+
+def test_bounded_of_a_passage_without_words_is_neutral() -> None:
+    """Nothing to read decides nothing."""
+    assert bounded((0.7, 0.2, 0.1), features(passage_length=0.0)) == (0.0, 0.0, 1.0)
 
 
 def test_bounded_with_another_figure_in_its_place_does_not_support() -> None:

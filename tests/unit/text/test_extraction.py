@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from data.claims import MAX_CLAIM_CHARS, ClaimContext
@@ -249,6 +249,7 @@ _WORDS = [
 
 
 @settings(max_examples=150, deadline=None)
+@example(text='""')
 @given(
     text=st.one_of(
         st.text(max_size=200),

@@ -145,3 +145,10 @@ def test_from_to_that_tells_a_change_is_two_values(read: Read) -> None:
     """Growth from 5 to 10 sets no bounds."""
     found = read("Sales rose from 5 to 10 tons.").quantities
     assert [quantity.comparator for quantity in found] == ["=", "="]
+
+
+@pytest.mark.parametrize("text", ["( 1 +", "5 % +", "at 10 or", "18+", "more than", "up to 3 +"])
+def test_text_that_breaks_off_at_a_comparator_is_read(read: Read, text: str) -> None:
+    """Windows of longer texts end anywhere."""
+    analysis = read(text)
+    assert all(text[each.span.start : each.span.end].strip() for each in analysis.quantities)

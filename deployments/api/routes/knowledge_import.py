@@ -1,0 +1,84 @@
+"""``POST /knowledge/import``: a file of knowledge in one request, its bad rows told one by one."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from data.errors import InvalidValueError
+from data.knowledge import Change
+from data.rows import ROW_KINDS, RowKind
+from deployments.api.context import tenant_of
+from deployments.api.errors import MediaTypeError, SchemaMisfitError
+from deployments.api.knowledge_requests import KnowledgeRequests, idempotency_key, written_headers
+from deployments.api.reading import media_type_of
+from deployments.api.responses import json_response
+from deployments.knowledge_import import FORMS, ReadImport, read_import
+from deployments.services import Services
+
+_KINDS: dict[str, RowKind] = {kind: kind for kind in get_args(RowKind)}
+
+
+class ImportRoutes:
+    """Takes files. One a process."""
+
+    def __init__(self, services: Services) -> None:
+        self._requests = KnowledgeRequests(services)
+
+    async def take(self, request: Request) -> Response:
+        """Write the rows of a file as one change, all of them or none, and say which cannot be taken.
+
+        With ``on_error=skip`` bad rows are left out and told with the reason.
+        """
+        form = FORMS.get(media_type_of(request))
+        if form is None:
+            raise MediaTypeError(f"Send the file with one of these Content-Types: {', '.join(FORMS)}.")
+        kind, stops = _kind(request), _stops(request)
+        body = await request.body()
+        tenant = tenant_of(request)
+        found: list[ReadImport] = []
+
+        def make() -> list[Change]:
+            read = read_import(body, form, tenant, kind=kind)
+            if read.errors and (stops or not read.changes):
+                raise _rejected(read)
+            found.append(read)
+            return read.changes
+
+        _, receipt = await self._requests.desk.write(make, idempotency_key=idempotency_key(request))
+        (read,) = found
+        told = {
+            "kind": read.kind,
+            "rows": read.taken + read.rejected,
+            "imported": read.taken,
+            "rejected": read.rejected,
+            "errors": read.errors,
+            "knowledge_seq": receipt.last_seq,
+        }
+        return json_response(told, headers=written_headers(receipt))
+
+
+def _kind(request: Request) -> RowKind | None:
+    name = request.query_params.get("kind") or None
+    if name is not None and name not in _KINDS:
+        raise InvalidValueError(f"kind is not known: use one of {', '.join(ROW_KINDS)}, or leave it out.")
+    return _KINDS[name] if name else None
+
+
+def _stops(request: Request) -> bool:
+    told = request.query_params.get("on_error", "stop")
+    if told not in ("skip", "stop"):
+        raise InvalidValueError("on_error is not known: use skip or stop.")
+    return told == "stop"
+
+
+def _rejected(read: ReadImport) -> SchemaMisfitError:
+    entries = [{"field": f"row {item['row']}", "reason": item["reason"]} for item in read.errors[:20]]
+    first = read.errors[0]
+    return SchemaMisfitError(
+        f"Nothing was written: {read.rejected} of {read.taken + read.rejected} rows cannot be taken, the "
+        f"first is row {first['row']}: {first['reason']}",
+        entries,
+    )

@@ -1,0 +1,81 @@
+"""An app over a real keeper in a temporary home, asked as one tenant or another."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+from starlette.types import Receive, Scope, Send
+
+from data.claims import TenantId
+from data.keeper import Keeper
+from data.lookup import LocalReader
+from data.views.sparql_runner import SparqlLimits
+from deployments.api.asgi import create_app
+from deployments.api.context import TENANT_KEY
+from deployments.knowledge import KnowledgeDesk
+from deployments.services import ApiLimits
+from tests.fakes import FakeClock, FakeVectorSink
+from tests.unit.api.fakes import Rig
+
+RDFS = "http://www.w3.org/2000/01/rdf-schema#label"
+
+
+class House:
+    """A keeper and the app over it; ``tenant(name)`` speaks as that tenant."""
+
+    def __init__(self, home: Path, limits: ApiLimits | None = None) -> None:
+        self.clock = FakeClock()
+        self.keeper = Keeper(home, self.clock, FakeVectorSink())
+        self.keeper.limit_queries(SparqlLimits(timeout_s=5.0, workers=1))
+        self.reader = LocalReader(self.keeper)
+        rig = Rig(limits=limits or ApiLimits(request_timeout_s=120.0))
+        self.services = replace(rig.services(), knowledge=KnowledgeDesk(self.reader), seq_at=self.seq_at)
+        self.app = create_app(self.services)
+
+    async def seq_at(self, moment: str) -> int:
+        return self.reader.seq_at(moment)
+
+    def tenant(self, name: str) -> Tenant:
+        return Tenant(self, name)
+
+    def close(self) -> None:
+        self.keeper.close()
+
+
+class Tenant:
+    """One tenant's calls."""
+
+    def __init__(self, house: House, name: str) -> None:
+        self._house = house
+        self.name = TenantId(name)
+
+    def call(self, method: str, path: str, **kwargs: Any) -> httpx.Response:
+        """Send one request and wait for its answer."""
+
+        async def scoped(scope: Scope, receive: Receive, send: Send) -> None:
+            await self._house.app({**scope, TENANT_KEY: self.name}, receive, send)
+
+        async def send() -> httpx.Response:
+            transport = httpx.ASGITransport(scoped)
+            async with httpx.AsyncClient(transport=transport, base_url="http://kite") as client:
+                return await client.request(method, f"/api/v1{path}", timeout=120, **kwargs)
+
+        return asyncio.run(send())
+
+    def get(self, path: str, **params: Any) -> httpx.Response:
+        return self.call("GET", path, params=params)
+
+    def post(self, path: str, body: Any, headers: Mapping[str, str] | None = None) -> httpx.Response:
+        return self.call("POST", path, json=body, headers=headers)
+
+    def send(self, path: str, body: str | bytes, media_type: str, **params: str) -> httpx.Response:
+        headers = {"Content-Type": media_type}
+        return self.call("POST", path, content=body, params=params, headers=headers)
+
+    def sparql(self, query: str) -> httpx.Response:
+        return self.send("/knowledge/graph/query", query, "application/sparql-query")
