@@ -67,6 +67,8 @@ def _cost(take: Callable[[], Created]) -> dict[str, float]:
     os.sync()
     used = time.process_time()
     created, seconds = timed(take)
+    if created.instead:
+        raise RuntimeError(f"a full backup was taken, for {created.instead}: prepare the home again")
     return {
         "bytes": created.written_bytes,
         "seconds": seconds,
