@@ -93,16 +93,15 @@ class RayRunner:
             compute=ActorPoolStrategy(min_size=1, max_size=4),
             num_cpus=WORKER_CPUS,
             fn_constructor_args=self._arguments,
-            **({"scheduling_strategy": _this_node()} if here else {}),
+            label_selector={"ray.io/node-id": _this_node()} if here else None,
         )
         return [_answer(row) for row in done.iter_rows()]
 
 
-def _this_node() -> Any:
+def _this_node() -> str:
     import ray
-    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-    return NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    return str(ray.get_runtime_context().get_node_id())
 
 
 def _answer(row: dict[str, Any]) -> str:

@@ -48,9 +48,8 @@ class Kite:
 def kite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kite]:
     home = tmp_path_factory.mktemp("kite")
     settings = load_settings(environment="testing", environ={}, overrides=[f"home={home}"])
-    head = start(settings, demo=True)
     try:
-        yield Kite(settings, head)
+        yield Kite(settings, start(settings, demo=True))
     finally:
         ray_head.stop(settings)
 

@@ -196,11 +196,12 @@ def test_backup_while_twenty_writers_write_is_the_state_at_its_position(tmp_path
     threads = [threading.Thread(target=write, args=(name,)) for name in range(20)]
     for thread in threads:
         thread.start()
-    while ledger.head() < 100:
-        stopped.wait(0.01)
-    taken = [
-        create(house.place, clock, wanted=Wanted(kind)) for kind in ("full", "incremental", "differential")
-    ]
+    taken = []
+    for kind in ("full", "incremental", "differential"):
+        goal = ledger.head() + 100
+        while ledger.head() < goal:
+            stopped.wait(0.01)
+        taken.append(create(house.place, clock, wanted=Wanted(kind)))
     head = ledger.head()
     stopped.set()
     for thread in threads:
