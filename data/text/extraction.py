@@ -176,8 +176,10 @@ class _Voices:
         quote = self._quote_around(piece)
         if quote is None:
             return self._parts(piece, piece.span, None, None)
-        speaker = self._speaker_of(piece, quote)
         inner = Span(max(piece.span.start, quote.start), min(piece.span.end, quote.end))
+        if inner.start >= inner.end:  # nothing but its marks
+            return self._parts(piece, piece.span, None, None)
+        speaker = self._speaker_of(piece, quote)
         said = speaker.attribution if speaker else None
         return self._parts(piece, inner, speaker.speaker if speaker else None, said)
 
@@ -190,10 +192,8 @@ class _Voices:
         ]
 
     def _quote_around(self, piece: Piece) -> Span | None:
-        """Return the quotation that all words of a sentence stand in, its marks aside; never an empty one."""
+        """Return the quotation that all words of a sentence stand in, its marks aside."""
         for quote in self._quotes.get(piece.paragraph, ()):
-            if quote.start == quote.end:
-                continue
             if quote.start - 1 <= piece.span.start and piece.span.end <= quote.end + 1:
                 return quote
         return None

@@ -250,6 +250,7 @@ _WORDS = [
 
 @settings(max_examples=150, deadline=None)
 @example(text='""')
+@example(text='less “ one-third 00/00/1000 … "')
 @given(
     text=st.one_of(
         st.text(max_size=200),
