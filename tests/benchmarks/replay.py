@@ -3,7 +3,8 @@
 ``python -m tests.benchmarks.replay`` verifies real claims (FoolMeTwice dev, ``KITE_DATASETS``; else the
 demo's) in process with the shipped models and the real stores. Between blocks and afterwards knowledge of
 every kind is written, replaced and removed, and feedback is given; then everything is closed, the vectors and
-a view are built again from the ledger, and each verdict is replayed in another order and other batches. It
+a view are built again from the ledger, and each verdict is replayed in another order and other batches. With
+``--restored`` the home is backed up after the changes and first brought back to the moment before them. It
 prints one JSON document; ``tests/contract/test_replay.py`` runs the same at a small size and asserts.
 """
 
@@ -15,12 +16,13 @@ import json
 import os
 import random
 import shutil
+import sqlite3
 import sys
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -31,9 +33,16 @@ from cluster.wiring import embedder_folder, local_parts
 from configs.load import load_settings
 from configs.schema import Settings
 from data import changes
+from data.backups.creation import Place, Wanted, create
+from data.backups.manifest import read_catalogue
+from data.backups.plan import plan
+from data.backups.restoration import restore
+from data.backups.sealing import PlainSealer
+from data.backups.targets import FolderTarget
 from data.changes import Feedback, load_segment
 from data.chunks import cut, rows_of
 from data.claims import DEFAULT_TENANT, ClaimContext, TenantId, make_claim
+from data.clock import SystemClock
 from data.knowledge import Change, Document, Fact, Pattern, Source
 from data.lookup import KnowledgeReader, LocalReader
 from data.parts import Parts
@@ -82,6 +91,7 @@ class Report:
     calibrated: int = 0
     positions: int = 0
     changes_after: int = 0
+    restored_to: int | None = None
     seconds: dict[str, float] = field(default_factory=dict)
     bundle: str = ""
     passages: dict[str, int] = field(default_factory=dict)
@@ -112,10 +122,13 @@ def material(datasets: Path | None, claims: int, documents: int) -> Material:
     )
 
 
-def run(settings: Settings, chosen: Material, *, more: int, say: bool = False) -> Report:
+def run(
+    settings: Settings, chosen: Material, *, more: int, restored: bool = False, say: bool = False
+) -> Report:
     """Verify, change, close, build again, replay; return the report. The home must have the embedder.
 
-    ``more`` documents, of those there are, are loaded only after the claims were verified.
+    ``more`` documents, of those there are, are loaded only after the claims were verified. ``restored``: the
+    verdicts are replayed in the state of the moment when the last of them was given.
     """
     report = Report()
     first = chosen.documents[: len(chosen.documents) - more]
@@ -125,11 +138,17 @@ def run(settings: Settings, chosen: Material, *, more: int, say: bool = False) -
         load_demo(parts.reader)
         load_demo(parts.reader, OTHER)
         ids = asyncio.run(_verified(parts, settings, replace(chosen, documents=first), report))
+    moment = _last_seq(settings)
     with _timed(report, "change", say), local_parts(_patient(settings)) as parts:
         before = parts.reader.position()
         _load(parts, settings, chosen.documents[len(first) :])
         _change_all(parts.reader, first, ids)
         report.changes_after = parts.reader.position() - before
+    if restored:
+        with _timed(report, "restore", say):
+            _brought_back(Path(settings.home), moment)
+        assert _last_seq(settings) == moment
+        report.restored_to = moment
     shutil.rmtree(Path(settings.home) / "vectors", ignore_errors=True)
     with _timed(report, "open", say):
         context = local_parts(_patient(settings))
@@ -143,6 +162,20 @@ def run(settings: Settings, chosen: Material, *, more: int, say: bool = False) -
     finally:
         context.__exit__(None, None, None)
     return report
+
+
+def _last_seq(settings: Settings) -> int:
+    path = Path(settings.home) / "ledger" / "ledger.sqlite"
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
+        return int(connection.execute("SELECT max(seq) FROM entries").fetchone()[0])
+
+
+def _brought_back(home: Path, moment: int) -> None:
+    """Back the home up as it is, then restore it to a moment of its past."""
+    with tempfile.TemporaryDirectory(prefix="kite-backup-") as target:
+        place = Place(home, FolderTarget(Path(target)), PlainSealer())
+        create(place, SystemClock(), wanted=Wanted("full"))
+        restore(place, plan(place, read_catalogue(place.target, place.sealer), at=str(moment)))
 
 
 async def _verified(
@@ -279,6 +312,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--verdicts", type=int, default=1_000)
     parser.add_argument("--documents", type=int, default=6_000, help="documents of the corpus")
     parser.add_argument("--later", type=int, default=1_000, help="those of them loaded after the claims")
+    parser.add_argument("--restored", action="store_true", help="replay after a restore to that moment")
     parser.add_argument("--embedder", type=Path, help="a folder that has the embedder built already")
     parser.add_argument("--models", type=Path, help="trained models in place of the shipped ones")
     options = parser.parse_args(arguments)
@@ -288,7 +322,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         models = [f"models.folder={options.models}"] if options.models else []
         settings = load_settings(environment="testing", overrides=[f"home={folder}", *models])
         prepare(settings, options.embedder)
-        report = run(settings, chosen, more=min(options.later, len(chosen.documents)), say=True)
+        more = min(options.later, len(chosen.documents))
+        report = run(settings, chosen, more=more, restored=options.restored, say=True)
     shown = msgspec.to_builtins(report)
     shown["different_verdicts"] = report.verdicts - report.same
     shown["replays_per_s"] = round(report.verdicts / max(report.seconds["replay"], 0.1), 1)

@@ -18,13 +18,15 @@ from tests.benchmarks.replay import Report, material, prepare, run
 pytestmark = pytest.mark.timeout(600)
 
 
-def replayed(home: Path, *, datasets: Path | None, claims: int, documents: int) -> Report:
+def replayed(
+    home: Path, *, datasets: Path | None, claims: int, documents: int, restored: bool = False
+) -> Report:
     settings = load_settings(environment="testing", environ={}, overrides=[f"home={home}"])
     try:
         prepare(settings)
     except ConfigError as exc:
         pytest.skip(f"the embedder's weights are not installed: {exc}")
-    return run(settings, material(datasets, claims, documents), more=documents // 3)
+    return run(settings, material(datasets, claims, documents), more=documents // 3, restored=restored)
 
 
 def test_replay_of_the_demos_claims_gives_the_same_bytes(tmp_path: Path) -> None:
@@ -35,6 +37,14 @@ def test_replay_of_the_demos_claims_gives_the_same_bytes(tmp_path: Path) -> None
     assert report.verdicts == 40
     assert report.positions > 1
     assert len(report.labels) >= 3
+
+
+def test_restore_to_a_moment_gives_the_verdicts_of_that_moment(tmp_path: Path) -> None:
+    """Backed up after changes of every kind and brought back to before them: the same bytes."""
+    report = replayed(tmp_path, datasets=None, claims=20, documents=0, restored=True)
+
+    assert (dict(report.different), report.same) == ({}, report.verdicts)
+    assert (report.verdicts, report.restored_to is None) == (20, False)
 
 
 @pytest.mark.datasets
