@@ -38,6 +38,7 @@ from data.codec import (
 )
 from data.errors import (
     IndexUnavailableError,
+    KiteError,
     ModelUnavailableError,
     StoreUnavailableError,
     UnavailableError,
@@ -61,9 +62,10 @@ class ActorLink:
     def __init__(self, name: str, error: type[UnavailableError], *, patience_s: float = PATIENCE_S) -> None:
         # Imported late: Ray reads its environment when it is imported, and ``tasks.session`` sets that first.
         import ray
-        from ray.exceptions import GetTimeoutError, RayActorError
+        from ray.exceptions import GetTimeoutError, RayActorError, RayTaskError
 
         self._ray: Any = ray
+        self._failed = RayTaskError
         self._away: tuple[type[Exception], ...] = (RayActorError, ValueError, GetTimeoutError)
         self._name = name
         self._error = error
@@ -75,6 +77,7 @@ class ActorLink:
 
         Raises:
             UnavailableError: of the kind given, when the actor was away for ``patience_s``.
+            KiteError: what the method raised, with its own words and nothing of Ray's.
         """
         deadline = time.monotonic() + self._patience_s
         pause_s = _FIRST_PAUSE_S
@@ -94,7 +97,12 @@ class ActorLink:
         if self._handle is None:
             self._handle = self._ray.get_actor(self._name, namespace=NAMESPACE)
         reference = getattr(self._handle, method).remote(*args)
-        return self._ray.get(reference, timeout=max(0.01, deadline - time.monotonic()))
+        try:
+            return self._ray.get(reference, timeout=max(0.01, deadline - time.monotonic()))
+        except self._failed as exc:
+            if isinstance(exc.cause, KiteError):
+                raise exc.cause from None
+            raise
 
 
 class RemoteReader:
