@@ -138,6 +138,72 @@ class SessionSettings(Part, frozen=True):
     max_per_tenant: Count = 10_000
 
 
+class JwtSettings(Part, frozen=True):
+    """Which JSON Web Tokens are taken. Empty ``issuer``: only those that this installation gives out.
+
+    ``jwks`` is a file or an https address with the issuer's public keys, read again every ``jwks_ttl_s`` and
+    when a token names a key that is not in it. ``secret_file`` holds the shared secret of HS256.
+    ``tenant_claim`` and ``roles_claim`` name the claims that say for whom and as what a token speaks.
+    """
+
+    issuer: str = ""
+    audience: str = "kite"
+    algorithms: tuple[Literal["HS256", "RS256", "ES256", "EdDSA"], ...] = ("RS256", "EdDSA")
+    jwks: str | None = None
+    jwks_ttl_s: Seconds = 300.0
+    secret_file: str | None = None
+    leeway_s: Annotated[float, Meta(ge=0.0, le=300.0)] = 30.0
+    tenant_claim: str = "tenant"
+    roles_claim: str = "roles"
+
+
+class AuthSettings(Part, frozen=True):
+    """Who is let in. ``open`` takes every caller for the administrator; loopback only.
+
+    ``refresh_s`` is how old a replica's list of keys may be: a revoked key ends within it. ``token_ttl_s``
+    is the life of an access token that ``POST /oauth/token`` gives out.
+    """
+
+    mode: Literal["open", "required"] = "open"
+    refresh_s: Annotated[float, Meta(gt=0.0, le=1.0)] = 0.5
+    token_ttl_s: Annotated[float, Meta(ge=60.0, le=24 * 3600.0)] = 3600.0
+    jwt: JwtSettings = field(default_factory=JwtSettings)
+
+
+class RateSettings(Part, frozen=True):
+    """Cost units a caller may spend: ``burst`` at once, refilled at ``per_minute``; hours and days by UTC."""
+
+    per_minute: Annotated[float, Meta(gt=0.0)] = 6_000.0
+    per_hour: Annotated[float, Meta(gt=0.0)] = 200_000.0
+    per_day: Annotated[float, Meta(gt=0.0)] = 2_000_000.0
+    burst: Annotated[float, Meta(ge=1.0)] = 1_000.0
+
+
+class LimitSettings(Part, frozen=True):
+    """Limits by time for each tenant, key and address; off while everybody is let in.
+
+    ``operations`` bounds single operations of a tenant by name (``verify``, ``search`` …) and ``costs`` says
+    how many units one call of an operation takes (1 where not listed; a batch pays for each item).
+    ``failures`` bounds refused credentials by address.
+    """
+
+    enabled: bool | None = None
+    tenant: RateSettings = field(default_factory=RateSettings)
+    key: RateSettings = field(default_factory=RateSettings)
+    address: RateSettings = field(default_factory=RateSettings)
+    failures: RateSettings = field(
+        default_factory=lambda: RateSettings(per_minute=10.0, per_hour=100.0, per_day=500.0, burst=20.0)
+    )
+    operations: dict[str, RateSettings] = field(default_factory=dict)
+    costs: dict[str, Annotated[float, Meta(gt=0.0)]] = field(default_factory=dict)
+
+
+class AuditSettings(Part, frozen=True):
+    """What the audit keeps. Writes, administration and refusals always; ``reads`` all else too."""
+
+    reads: bool = False
+
+
 class LogSettings(Part, frozen=True):
     """What is logged. Claims are never logged above DEBUG."""
 
@@ -158,6 +224,9 @@ class Settings(Part, frozen=True):
     cache: CacheSettings = field(default_factory=CacheSettings)
     sparql: SparqlSettings = field(default_factory=SparqlSettings)
     sessions: SessionSettings = field(default_factory=SessionSettings)
+    auth: AuthSettings = field(default_factory=AuthSettings)
+    limits: LimitSettings = field(default_factory=LimitSettings)
+    audit: AuditSettings = field(default_factory=AuditSettings)
     log: LogSettings = field(default_factory=LogSettings)
     #: Weight of each framework in ``reward`` and fusion when a request names none; 1 where not listed.
     framework_weights: dict[str, Annotated[float, Meta(ge=0.0)]] = field(default_factory=dict)
@@ -166,9 +235,9 @@ class Settings(Part, frozen=True):
 
     def __post_init__(self) -> None:
         """Refuse to open to other machines while no credential is asked for."""
-        if self.http.host not in LOOPBACK_HOSTS:
+        if self.http.host not in LOOPBACK_HOSTS and self.auth.mode == "open":
             msg = (
                 f"http.host is {self.http.host}: without authentication the service opens on loopback only "
-                "(127.0.0.1); put an authenticating proxy in front of it"
+                "(127.0.0.1); set auth.mode to required"
             )
             raise ValueError(msg)
