@@ -20,6 +20,10 @@ from configs.schema import Settings
 from data.claims import TenantId
 from data.codec import (
     ANALYSES,
+    AUDIT_CHECKED,
+    AUDIT_EVENTS,
+    AUDIT_QUERY,
+    AUDIT_ROWS,
     CATALOGUE_QUERY,
     CATALOGUE_ROWS,
     CHANGES,
@@ -48,10 +52,13 @@ class KeeperActor:
     """The one writer: the ledger and its views."""
 
     def __init__(self, settings: dict[str, Any]) -> None:
-        from cluster.wiring import open_keeper
+        from cluster.wiring import open_audit, open_keeper
         from data.lookup import LocalReader
 
-        self._keeper = open_keeper(msgspec.convert(settings, Settings))
+        chosen = msgspec.convert(settings, Settings)
+        self._keeper = open_keeper(chosen)
+        # After the keeper, which holds the home's lock: one process writes the audit.
+        self._audit = open_audit(chosen)
         self._reader = LocalReader(self._keeper)
 
     def position(self) -> int:
@@ -128,6 +135,22 @@ class KeeperActor:
     def check(self, views: bool) -> dict[str, Any]:  # noqa: FBT001 - the wire has no names
         """Read every byte of the ledger and its segments, and compare the views; return what was found."""
         return dict(msgspec.to_builtins(self._keeper.check(views=views)))
+
+    def audit_append(self, blob: bytes, batch: str) -> int:
+        """Answer ``AuditSink.append``."""
+        return self._audit.append(AUDIT_EVENTS.decode(blob), batch)
+
+    def audit_read(self, blob: bytes) -> bytes:
+        """Answer ``AuditSink.read``."""
+        return AUDIT_ROWS.encode(self._audit.read(AUDIT_QUERY.decode(blob)))
+
+    def audit_verify(self) -> bytes:
+        """Answer ``AuditSink.verify``."""
+        return AUDIT_CHECKED.encode(self._audit.verify())
+
+    def audit_drop(self, until: str, subject: str) -> int:
+        """Answer ``AuditSink.drop``."""
+        return self._audit.drop(until, subject=subject)
 
     def stats(self) -> dict[str, Any]:
         """Return sizes and positions of the ledger and its views."""

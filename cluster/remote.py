@@ -17,10 +17,16 @@ from numpy.typing import NDArray
 
 from cluster.names import KEEPER, MODELS, NAMESPACE, PASSAGE_INDEX
 from data.analysis import Analysis
+from data.audit.event import AuditEvent
+from data.audit.port import AuditChecked, AuditQuery, AuditRow
 from data.catalogue import CatalogueQuery, CatalogueRow, Condition, KeptVerdict
 from data.claims import TenantId
 from data.codec import (
     ANALYSES,
+    AUDIT_CHECKED,
+    AUDIT_EVENTS,
+    AUDIT_QUERY,
+    AUDIT_ROWS,
     CATALOGUE_QUERY,
     CATALOGUE_ROWS,
     CHANGES,
@@ -53,6 +59,10 @@ from data.views.sparql import SparqlAnswer
 PATIENCE_S = 20.0
 #: How long an index may take to be built anew: passages are embedded again where their vectors are lost.
 REBUILD_PATIENCE_S = 6 * 3600.0
+#: How long a write to the audit waits for the keeper: whoever asked is waiting for the answer.
+AUDIT_PATIENCE_S = 5.0
+#: How long following the audit's whole chain, or dropping its beginning, may take.
+AUDIT_WORK_PATIENCE_S = 600.0
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 0.5
 
 
@@ -185,6 +195,31 @@ class RemoteReader:
     def ping(self) -> None:
         """Raise ``StoreUnavailableError`` when the keeper does not answer."""
         self._link.call("ping")
+
+
+class RemoteAudit:
+    """``data.audit.port.AuditSink`` over the keeper, whose process has the audit's file."""
+
+    def __init__(self, *, patience_s: float = AUDIT_PATIENCE_S) -> None:
+        self._link = ActorLink(KEEPER, StoreUnavailableError, patience_s=patience_s)
+        self._long_link = ActorLink(KEEPER, StoreUnavailableError, patience_s=AUDIT_WORK_PATIENCE_S)
+
+    def append(self, events: Sequence[AuditEvent], batch: str = "") -> int:
+        """Write lines; durable on return, and written once however often the link was cut."""
+        name = batch or uuid.uuid4().hex
+        return int(self._link.call("audit_append", AUDIT_EVENTS.encode(list(events)), name))
+
+    def read(self, query: AuditQuery) -> list[AuditRow]:
+        """Return a page of lines."""
+        return AUDIT_ROWS.decode(self._link.call("audit_read", AUDIT_QUERY.encode(query)))
+
+    def verify(self) -> AuditChecked:
+        """Follow the whole chain."""
+        return AUDIT_CHECKED.decode(self._long_link.call("audit_verify"))
+
+    def drop(self, until: str, *, subject: str) -> int:
+        """Remove the lines before a moment and say so in the audit; return how many went."""
+        return int(self._long_link.call("audit_drop", until, subject))
 
 
 class RemoteVectors:

@@ -15,6 +15,7 @@ from pathlib import Path
 from cluster.head import PROJECT_ROOT, home_of
 from cluster.remote import RemoteModels, RemoteReader, RemoteVectors
 from configs.schema import CacheSettings, Settings
+from data.audit.log import FOLDER, AuditLog
 from data.clock import SystemClock
 from data.codec import ENTRIES
 from data.keeper import Keeper
@@ -109,6 +110,11 @@ def open_keeper(settings: Settings) -> Keeper:
     keeper = Keeper(home_of(settings), SystemClock(), RemoteSink(RemoteVectors()))
     keeper.limit_queries(sparql_limits(settings))
     return keeper
+
+
+def open_audit(settings: Settings) -> AuditLog:
+    """Return the audit of this home; the process that has the keeper opens it."""
+    return AuditLog(home_of(settings) / FOLDER, SystemClock())
 
 
 def sparql_limits(settings: Settings) -> SparqlLimits:

@@ -39,7 +39,7 @@ def chained(previous: bytes, entry: Entry) -> bytes:
 
     An entry that carries the hash of format 1 (from a backup of that time) gets that one, if it holds.
     """
-    digest = _hashed(_DOMAIN + previous, (*_columns(entry), payload_sha256(entry.payload)))
+    digest = hashed(_DOMAIN + previous, (*_columns(entry), payload_sha256(entry.payload)))
     if digest != entry.sha256 and entry.sha256 and chained_as_format_1(previous, entry) == entry.sha256:
         return entry.sha256
     return digest
@@ -47,7 +47,7 @@ def chained(previous: bytes, entry: Entry) -> bytes:
 
 def chained_as_format_1(previous: bytes, entry: Entry) -> bytes:
     """Return the SHA-256 of an entry as format 1 had it: over the payload itself."""
-    return _hashed(previous, (*_columns(entry), entry.payload))
+    return hashed(previous, (*_columns(entry), entry.payload))
 
 
 def follow(previous: bytes, entries: Iterable[Entry], *, after: int) -> bytes:
@@ -83,7 +83,8 @@ def _columns(entry: Entry) -> tuple[bytes, ...]:
     return tuple(text.encode() for text in texts)
 
 
-def _hashed(start: bytes, columns: Iterable[bytes]) -> bytes:
+def hashed(start: bytes, columns: Iterable[bytes]) -> bytes:
+    """Return the SHA-256 over ``start`` and columns, each behind its length; the audit is chained so too."""
     digest = hashlib.sha256(start)
     for column in columns:
         digest.update(len(column).to_bytes(8, "big") + column)

@@ -7,11 +7,12 @@ valid, so nothing downstream checks text again.
 from __future__ import annotations
 
 import hashlib
+import re
 import unicodedata
 from dataclasses import dataclass, field
 from typing import NewType
 
-from data.errors import ClaimRejectedError
+from data.errors import ClaimRejectedError, InvalidValueError
 
 TenantId = NewType("TenantId", str)
 
@@ -19,6 +20,9 @@ TenantId = NewType("TenantId", str)
 DEFAULT_TENANT = TenantId("default")
 #: Knowledge that every tenant may read and none but an operator may write.
 SHARED_TENANT = TenantId("shared")
+
+#: A tenant's id: safe in a file's name, in a key of a store and in a SPARQL prefix, the same on every disk.
+_TENANT_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,62}", re.ASCII)
 
 #: Longest claim accepted, in characters (API.md §1).
 MAX_CLAIM_CHARS = 2_000
@@ -50,6 +54,20 @@ class Rejected:
     """A claim that could not be verified, as a value: its batch neighbours are not harmed by it."""
 
     reason: str
+
+
+def tenant_id(text: str) -> TenantId:
+    """Return ``text`` as a tenant's id.
+
+    Raises:
+        InvalidValueError: it is not 1 to 63 small letters, digits and hyphens, the first no hyphen.
+    """
+    if not _TENANT_ID.fullmatch(text):
+        raise InvalidValueError(
+            f"The tenant id {text[:80]!r} is not 1 to 63 small letters, digits and hyphens that start with "
+            "a letter or digit: choose another."
+        )
+    return TenantId(text)
 
 
 def normalise(text: str) -> str:

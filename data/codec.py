@@ -13,6 +13,8 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from data.analysis import Analysis
+from data.audit.event import AuditEvent
+from data.audit.port import AuditChecked, AuditQuery, AuditRow
 from data.catalogue import CatalogueQuery, CatalogueRow, Condition, KeptVerdict
 from data.claims import Rejected
 from data.evidence import ClaimBatch
@@ -73,6 +75,10 @@ CATALOGUE_ROWS: Codec[list[CatalogueRow]] = Codec(list[CatalogueRow])
 CONDITION: Codec[Condition] = Codec(Condition)
 PAST_VERDICTS: Codec[list[PastVerdict]] = Codec(list[PastVerdict])
 KEPT_VERDICT: Codec[KeptVerdict | None] = Codec(KeptVerdict | None)
+AUDIT_EVENTS: Codec[list[AuditEvent]] = Codec(list[AuditEvent])
+AUDIT_QUERY: Codec[AuditQuery] = Codec(AuditQuery)
+AUDIT_ROWS: Codec[list[AuditRow]] = Codec(list[AuditRow])
+AUDIT_CHECKED: Codec[AuditChecked] = Codec(AuditChecked)
 _OUTCOMES: Codec[list[_OutcomeOnWire]] = Codec(list[_OutcomeOnWire])
 
 

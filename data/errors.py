@@ -75,6 +75,10 @@ class AuthError(RequestError):
     """No credential came with the request, or one that does not permit it."""
 
 
+class ForbiddenError(RequestError):
+    """Who asks is known, and may not do this."""
+
+
 class RateLimitedError(RequestError):
     """Too many requests; ``retry_after_s`` says when to come back."""
 

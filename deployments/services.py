@@ -5,14 +5,18 @@ Built once by the composition root (``cluster.wiring``) for a Serve ingress repl
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
+from data.access.principal import Principal
+from data.audit.event import AuditEvent
 from data.claims import Rejected
 from data.ports import Clock, KeyValueStore
 from data.questions import Question
 from data.verdicts import Verdict
 from deployments.calibration import CalibrationDesk
+from deployments.door import Door, OpenDoor
 from deployments.extraction import Extract
 from deployments.knowledge import KnowledgeDesk
 from deployments.replay import VerdictDesk
@@ -55,6 +59,34 @@ class ApiLimits:
     sparql_rows: int = 10_000
 
 
+async def _uncharged(_who: Principal, _operation: str, _address: str, _units: int) -> Mapping[str, str]:
+    return {}
+
+
+async def _unrecorded(_event: AuditEvent, _durable: bool) -> None:  # noqa: FBT001 - a callback's argument
+    return
+
+
+def _peer(scope: MutableMapping[str, Any]) -> str:
+    return str((scope.get("client") or ("",))[0])
+
+
+@dataclass(frozen=True, slots=True)
+class AccessServices:
+    """What the guard asks. The defaults let everybody in, uncounted and unrecorded.
+
+    ``charge(principal, operation, address, units)`` counts a call and returns the headers that tell what is
+    left, or raises ``RateLimitedError``. ``record(event, durable)`` returns, where ``durable``, when the
+    event cannot be lost any more. ``address_of`` reads the sender's address from an ASGI scope.
+    """
+
+    door: Door = field(default_factory=OpenDoor)
+    charge: Callable[[Principal, str, str, int], Awaitable[Mapping[str, str]]] = _uncharged
+    record: Callable[[AuditEvent, bool], Awaitable[None]] = _unrecorded
+    address_of: Callable[[MutableMapping[str, Any]], str] = _peer
+    audit_reads: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Services:
     """Everything the ASGI app calls.
@@ -75,6 +107,8 @@ class Services:
     version: str = "0.1.0"
     #: Addresses shown by ``GET /``, by name (docs, dashboard).
     links: dict[str, str] = field(default_factory=dict)
+    #: Who is let in, what it costs, and the audit.
+    access: AccessServices = field(default_factory=AccessServices)
     #: Feedback and calibration reports; ``None`` where an installation keeps none.
     calibration: CalibrationDesk | None = None
     #: The tenants' knowledge, one by one; ``None`` where an installation keeps none of its own.

@@ -19,6 +19,7 @@ from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 
 from deployments.api.errors import problem
+from deployments.api.guard import Guard
 from deployments.api.knowledge_endpoints import IDEMPOTENCY_KEY, knowledge_endpoints, verdict_endpoints
 from deployments.api.labels import LABEL_SCHEME
 from deployments.api.middleware.body_limit import BodyLimitMiddleware
@@ -34,6 +35,7 @@ from deployments.api.routes.pages import PageRoutes
 from deployments.api.routes.sessions import MAX_PAGE, SessionRoutes
 from deployments.api.routes.texts import TextRoutes
 from deployments.api.routes.verification import VerificationRoutes
+from deployments.api.rules import JUDGE, OPERATE, PUBLIC, READ, SESSION, VERIFY, VERIFY_MANY, WATCH
 from deployments.api.schemas import (
     CalibrationRequest,
     ExtractRequest,
@@ -118,11 +120,12 @@ def create_app(services: Services) -> FastAPI:
     pages.publish(json_paths(endpoints), document)
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
     app.router.route_class = DirectRoute
+    guard = Guard(services)
     for prefix in PREFIXES:
         for endpoint in endpoints:
             path = (prefix + endpoint.path).rstrip("/") or "/"
             app.router.add_api_route(
-                path, endpoint.handler, methods=[endpoint.method], response_class=Response
+                path, guard.around(endpoint), methods=[endpoint.method], response_class=Response
             )
         app.mount(f"{prefix}/docs/assets", StaticFiles(directory=_swagger_files()))
     app.openapi = lambda: document  # type: ignore[method-assign]
@@ -149,20 +152,21 @@ def _claim_endpoints(services: Services) -> list[Endpoint]:
     return [
         Endpoint(
             "POST", "/verify", claims.verify, "Verify a claim", VerifyRequest, VerifyAnswer,
-            problems=problems, queries=(LABEL_SCHEME,), example=_CLAIM,
+            problems=problems, queries=(LABEL_SCHEME,), example=_CLAIM, access=VERIFY,
         ),
         Endpoint(
             "POST", "/batch/verify", claims.batch, "Verify many claims", list[VerifyRequest],
             list[VerifyAnswer], problems=problems, queries=(LABEL_SCHEME,), example=[_CLAIM],
+            access=VERIFY_MANY,
         ),
         Endpoint(
             "POST", "/verify/text", texts.verify, "Verify the claims of a text", VerifyTextRequest,
             VerifyTextAnswer, problems=(*problems, 404), queries=(LABEL_SCHEME,),
-            example={**_TEXT, "limit": 5},
+            example={**_TEXT, "limit": 5}, access=VERIFY_MANY,
         ),
         Endpoint(
             "POST", "/claims/extract", texts.extract, "Find the claims of a text", ExtractRequest,
-            ExtractAnswer, problems=(*problems, 404), example=_TEXT,
+            ExtractAnswer, problems=(*problems, 404), example=_TEXT, access=VERIFY,
         ),
     ]  # fmt: skip
 
@@ -174,22 +178,23 @@ def _session_endpoints(services: Services) -> list[Endpoint]:
         Endpoint(
             "POST", "/env/reset", sessions.reset, "Start a session", ResetRequest, ResetAnswer,
             problems=(*_BAD_BODY, 409, 429, 503), example={"config": {"max_steps": 10}, "seed": 7},
+            access=SESSION,
         ),
         Endpoint(
             "POST", "/env/step", sessions.step, "Take a step", StepRequest, StepAnswer,
-            problems=(*_BAD_BODY, 404, 409, 503), example={"session_id": "demo", **_CLAIM},
+            problems=(*_BAD_BODY, 404, 409, 503), example={"session_id": "demo", **_CLAIM}, access=VERIFY,
         ),
         Endpoint(
             "GET", "/env/render/{session_id}", sessions.render, "Show a session", answer=dict[str, Any],
-            problems=(400, *missing), queries=(_MODE,),
+            problems=(400, *missing), queries=(_MODE,), access=READ,
         ),
         Endpoint(
             "GET", "/sessions", sessions.listing, "List sessions", answer=list[SessionAnswer],
-            problems=(400, 503), queries=(_LIMIT, _CURSOR),
+            problems=(400, 503), queries=(_LIMIT, _CURSOR), access=READ,
         ),
         Endpoint(
             "DELETE", "/sessions/{session_id}", sessions.delete, "Delete a session", answer=MessageAnswer,
-            problems=missing,
+            problems=missing, access=SESSION,
         ),
     ]  # fmt: skip
 
@@ -202,19 +207,20 @@ def _calibration_endpoints(services: Services) -> list[Endpoint]:
             "POST", "/verdicts/{verdict_id}/feedback", calibration.feedback, "Say what a verdict should be",
             FeedbackRequest, FeedbackAnswer, problems=(*_BAD_BODY, 404, 409, 503),
             queries=(IDEMPOTENCY_KEY,), example={"label": "REFUTED", "note": "The figure is of 2019."},
+            access=JUDGE,
         ),
         Endpoint(
             "GET", "/calibration", calibration.report, "How far probabilities can be believed",
-            answer=CalibrationAnswer, problems=(400, 503), queries=narrowed,
+            answer=CalibrationAnswer, problems=(400, 503), queries=narrowed, access=READ,
         ),
         Endpoint(
             "POST", "/calibration", calibration.decide, "Choose a calibration", CalibrationRequest,
             CalibrationAnswer, problems=(*_BAD_BODY, 409, 503), queries=(IDEMPOTENCY_KEY,),
-            example={"mode": "off"},
+            example={"mode": "off"}, access=OPERATE,
         ),
         Endpoint(
             "GET", "/calibration/plot.svg", calibration.plot, "The reliability plot", media_type=SVG_TYPE,
-            problems=(400, 503), queries=narrowed,
+            problems=(400, 503), queries=narrowed, access=READ,
         ),
     ]  # fmt: skip
 
@@ -229,19 +235,27 @@ def _framework_query(services: Services) -> dict[str, Any]:
 
 
 def _service_endpoints(services: Services, pages: PageRoutes) -> list[Endpoint]:
-    health = HealthRoutes(services)
+    health, away = HealthRoutes(services), (503,)
     return [
-        Endpoint("GET", "/", pages.root, "Name, version, links", answer=RootAnswer),
+        Endpoint("GET", "/", pages.root, "Name, version, links", answer=RootAnswer, access=PUBLIC),
         Endpoint(
-            "GET", "/health", health.health, "Health of every part", answer=HealthAnswer, problems=(503,)
+            "GET", "/health", health.health, "Health of every part", answer=HealthAnswer, problems=away,
+            access=PUBLIC,
         ),
-        Endpoint("GET", "/health/live", health.live, "Liveness", answer=StatusAnswer),
-        Endpoint("GET", "/health/ready", health.ready, "Readiness", answer=StatusAnswer, problems=(503,)),
-        Endpoint("GET", "/metrics", health.metrics, "Prometheus metrics", media_type=METRICS_TYPE),
-        Endpoint("GET", "/docs", pages.docs, "Swagger UI", media_type="text/html"),
-        Endpoint("GET", "/docs/start.js", pages.docs_start, "Swagger UI's start", in_schema=False),
-        Endpoint("GET", "/openapi.json", pages.openapi, "This document", answer=dict[str, Any]),
-    ]
+        Endpoint("GET", "/health/live", health.live, "Liveness", answer=StatusAnswer, access=PUBLIC),
+        Endpoint(
+            "GET", "/health/ready", health.ready, "Readiness", answer=StatusAnswer, problems=away,
+            access=PUBLIC,
+        ),
+        Endpoint(
+            "GET", "/metrics", health.metrics, "Prometheus metrics", media_type=METRICS_TYPE, access=WATCH
+        ),
+        Endpoint("GET", "/docs", pages.docs, "Swagger UI", media_type="text/html", access=PUBLIC),
+        Endpoint("GET", "/docs/start.js", pages.docs_start, "Its start", in_schema=False, access=PUBLIC),
+        Endpoint(
+            "GET", "/openapi.json", pages.openapi, "This document", answer=dict[str, Any], access=PUBLIC
+        ),
+    ]  # fmt: skip
 
 
 def _swagger_files() -> Path:

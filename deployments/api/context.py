@@ -1,29 +1,50 @@
-"""Id, trace and tenant of the request at hand: set by the middleware, read by routes, logs and errors.
+"""Id, trace and sender of the request at hand: set by the middleware and the guard, read by routes and logs.
 
-Id and trace are context variables, so concurrent requests never see each other's values; the tenant stands
-in the request's own scope.
+Id and trace are context variables, so concurrent requests never see each other's values; the principal
+stands in the request's own scope.
 """
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 
 from starlette.requests import Request
 
-from data.claims import DEFAULT_TENANT, TenantId
+from data.access.principal import Principal
+from data.claims import TenantId
 
 #: Id of the request at hand; empty outside a request.
 REQUEST_ID: ContextVar[str] = ContextVar("kite_request_id", default="")
 #: W3C ``traceparent`` of the request at hand, when its sender gave a valid one.
 TRACEPARENT: ContextVar[str] = ContextVar("kite_traceparent", default="")
-#: Where in the ASGI scope the tenant of an authenticated request stands.
-TENANT_KEY = "kite.tenant"
+#: Where in the ASGI scope the guard puts the principal, and what charges for items of the body.
+PRINCIPAL_KEY, SPEND_KEY = "kite.principal", "kite.spend"
+
+Spend = Callable[[int], Awaitable[None]]
+
+
+def principal_of(request: Request) -> Principal:
+    """Return who sent this request, as the guard found out.
+
+    Raises:
+        KeyError: no guard stands in front of this route, which must not be.
+    """
+    principal: Principal = request.scope[PRINCIPAL_KEY]
+    return principal
 
 
 def tenant_of(request: Request) -> TenantId:
-    """Return whose request this is: the tenant that authentication put into the scope, else the default.
+    """Return whose request this is. A sender cannot choose it: it follows from the credential."""
+    return principal_of(request).tenant
 
-    A sender cannot name it: the scope is made by the server and the middleware.
+
+async def pay_for_items(request: Request, items: int) -> None:
+    """Charge for all ``items`` of a body beyond the first, which the guard has charged for.
+
+    Raises:
+        RateLimitedError: they are more than the limits allow now.
     """
-    tenant: TenantId = request.scope.get(TENANT_KEY, DEFAULT_TENANT)
-    return tenant
+    spend: Spend = request.scope[SPEND_KEY]
+    if items > 1:
+        await spend(items - 1)

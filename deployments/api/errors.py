@@ -22,6 +22,7 @@ from data.errors import (
     ConflictError,
     CorruptDataError,
     DeadlineError,
+    ForbiddenError,
     IndexUnavailableError,
     InvalidValueError,
     ModelUnavailableError,
@@ -93,6 +94,7 @@ KINDS: dict[type[BaseException], Kind] = {
     PreconditionFailedError: Kind(412, "precondition-failed"),
     QueryLimitError: Kind(400, "query-limit"),
     AuthError: Kind(401, "unauthorised"),
+    ForbiddenError: Kind(403, "forbidden"),
     RateLimitedError: Kind(429, "rate-limited", retryable=True),
     RequestError: Kind(400, "bad-request"),
     NotReadyError: Kind(503, "not-ready", retryable=True),
@@ -146,7 +148,9 @@ def problem(exc: BaseException) -> Response:
     if isinstance(exc, NotReadyError):
         detail = clean(str(exc.args[0]))
         extra["failing"] = exc.failing
-    headers = {}
+    headers = dict(getattr(exc, "headers", {}))
+    if kind.status == 401:
+        headers["WWW-Authenticate"] = 'Bearer realm="kite"'
     if kind.retryable:
         headers["Retry-After"] = str(max(1, math.ceil(getattr(exc, "retry_after_s", 1.0))))
     return _response(kind.status, kind.slug, detail, extra=extra, headers=headers)

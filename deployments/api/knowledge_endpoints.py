@@ -33,6 +33,7 @@ from deployments.api.routes.knowledge import MAX_ITEMS, SHELVES, KnowledgeRoutes
 from deployments.api.routes.knowledge_graph import NTRIPLES_TYPE, SPARQL_TYPE, GraphRoutes
 from deployments.api.routes.knowledge_import import ImportRoutes
 from deployments.api.routes.verdicts import VerdictRoutes
+from deployments.api.rules import READ, SEARCH, VERIFY, WRITE, WRITE_MANY
 from deployments.api.wire import VerifyAnswer
 from deployments.knowledge_import import FORMS, MAX_CHARS, MAX_ROWS
 from deployments.services import Services
@@ -118,24 +119,24 @@ def _shelf_endpoints(routes: KnowledgeRoutes, shelf: Shelf) -> list[Endpoint]:
         Endpoint(
             "POST", many, routes.add, f"Write {shelf.plural}", _BODIES[name], answer,
             problems=(*_BAD_BODY, 409, 503), queries=(IDEMPOTENCY_KEY,), example=_EXAMPLES[name],
-            status=201, limits={"things": MAX_ITEMS},
+            status=201, limits={"things": MAX_ITEMS}, access=WRITE_MANY,
         ),
         Endpoint(
             "GET", many, routes.listing, f"List {shelf.plural}", answer=_LISTS[name],
-            problems=(400, 422, 503), queries=(*filters, _AS_OF, *_PAGE),
+            problems=(400, 422, 503), queries=(*filters, _AS_OF, *_PAGE), access=READ,
         ),
         Endpoint(
             "GET", one, routes.show, f"Show a {name}", answer=answer, problems=(400, 404, 422, 503),
-            queries=(_AS_OF, _IF_NONE_MATCH),
+            queries=(_AS_OF, _IF_NONE_MATCH), access=READ,
         ),
         Endpoint(
             "PUT", one, routes.put, f"Write a {name} under an id", shelf.body, answer,
             problems=(*_BAD_BODY, 409, 412, 503), queries=(IDEMPOTENCY_KEY, _IF_MATCH),
-            example=_EXAMPLES[name] if name != "source" else {"name": "City Zoo"},
+            example=_EXAMPLES[name] if name != "source" else {"name": "City Zoo"}, access=WRITE,
         ),
         Endpoint(
             "DELETE", one, routes.delete, f"Remove a {name}", answer=RemovedAnswer,
-            problems=(400, 404, 409, 412, 503), queries=(IDEMPOTENCY_KEY, _IF_MATCH),
+            problems=(400, 404, 409, 412, 503), queries=(IDEMPOTENCY_KEY, _IF_MATCH), access=WRITE,
         ),
     ]  # fmt: skip
 
@@ -151,25 +152,27 @@ def _graph_endpoints(services: Services) -> list[Endpoint]:
         Endpoint(
             "POST", "/knowledge/graph", graph.add, "Load statements", answer=GraphWrittenAnswer,
             problems=(*_BAD_BODY, 409, 503), queries=(_KEY, IDEMPOTENCY_KEY), body_types=tuple(RDF_TYPES),
-            status=201,
+            status=201, access=WRITE,
         ),
         Endpoint(
             "GET", "/knowledge/graph", graph.listing, "List loads of statements",
-            answer=list[GraphLoadAnswer], problems=(400, 422, 503), queries=(_AS_OF, *_PAGE),
+            answer=list[GraphLoadAnswer], problems=(400, 422, 503), queries=(_AS_OF, *_PAGE), access=READ,
         ),
         Endpoint(
             "POST", "/knowledge/graph/query", graph.query, "Ask in SPARQL", SparqlRequest, dict[str, Any],
             media_type="application/sparql-results+json", problems=(*_BAD_BODY, 503),
             example={"query": "SELECT ?s ?o { ?s <http://schema.org/name> ?o } LIMIT 10"},
-            body_types=(SPARQL_TYPE,), limits=limits,
+            body_types=(SPARQL_TYPE,), limits=limits, access=SEARCH,
         ),
         Endpoint(
             "GET", "/knowledge/graph/{key:path}", graph.show, "Show the statements of a load",
             media_type=NTRIPLES_TYPE, problems=(400, 404, 422, 503), queries=(_AS_OF, _IF_NONE_MATCH),
+            access=READ,
         ),
         Endpoint(
             "DELETE", "/knowledge/graph/{key:path}", graph.delete, "Remove a load of statements",
             answer=RemovedAnswer, problems=(400, 404, 409, 412, 503), queries=(IDEMPOTENCY_KEY, _IF_MATCH),
+            access=WRITE,
         ),
     ]  # fmt: skip
 
@@ -180,6 +183,7 @@ def _import_endpoints(services: Services) -> list[Endpoint]:
             "POST", "/knowledge/import", ImportRoutes(services).take, "Import a file", answer=ImportAnswer,
             problems=(*_BAD_BODY, 409, 503), queries=(_KIND, _ON_ERROR, IDEMPOTENCY_KEY),
             body_types=tuple(FORMS), limits={"rows": MAX_ROWS, "text_in_rows": MAX_CHARS},
+            access=WRITE_MANY,
         ),
     ]  # fmt: skip
 
@@ -190,14 +194,14 @@ def verdict_endpoints(services: Services) -> list[Endpoint]:
     return [
         Endpoint(
             "GET", "/verdicts", verdicts.listing, "List verdicts", answer=list[PastVerdictAnswer],
-            problems=(400, 503), queries=_PAGE,
+            problems=(400, 503), queries=_PAGE, access=READ,
         ),
         Endpoint(
             "GET", "/verdicts/{verdict_id}", verdicts.show, "Show a verdict", answer=VerifyAnswer,
-            problems=(400, 404, 503), queries=(_FORMAT, LABEL_SCHEME, _IF_NONE_MATCH),
+            problems=(400, 404, 503), queries=(_FORMAT, LABEL_SCHEME, _IF_NONE_MATCH), access=READ,
         ),
         Endpoint(
             "POST", "/verdicts/{verdict_id}/replay", verdicts.replay, "Derive a verdict again",
-            answer=ReplayAnswer, problems=(404, 409, 503),
+            answer=ReplayAnswer, problems=(404, 409, 503), access=VERIFY,
         ),
     ]  # fmt: skip

@@ -19,6 +19,7 @@ from starlette.responses import Response
 
 from data.claims import MAX_CLAIM_CHARS
 from data.text.extraction import MAX_TEXT_CHARS
+from deployments.api.rules import Access
 from deployments.api.schemas import MAX_SESSION_STEPS
 from deployments.api.wire import ProblemAnswer
 from deployments.services import ApiLimits, Services
@@ -31,7 +32,8 @@ _REF = "#/components/schemas/{model}"
 class Endpoint:
     """One route with its documentation. ``body`` and ``answer`` are types; ``media_type`` is the answer's.
 
-    ``body_types`` are media types of bodies that are not JSON of ``body``; ``status`` is that of success.
+    ``body_types`` are media types of bodies that are not JSON of ``body``; ``status`` is that of success;
+    ``access`` is the rule that the guard holds callers to.
     """
 
     method: Literal["GET", "POST", "PUT", "DELETE"]
@@ -48,6 +50,7 @@ class Endpoint:
     body_types: tuple[str, ...] = ()
     status: int = 200
     limits: Mapping[str, int | float] = field(default_factory=dict)
+    access: Access = field(kw_only=True)
 
     @property
     def shown_path(self) -> str:

@@ -15,7 +15,7 @@ from data.catalogue import CatalogueKind, CatalogueQuery, CatalogueRow
 from data.claims import DEFAULT_TENANT, TenantId
 from data.errors import InvalidValueError
 from data.knowledge import Change, Document, Fact, Passage, Pattern, Source, text_sha256
-from deployments.api.context import tenant_of
+from deployments.api.context import pay_for_items, tenant_of
 from deployments.api.errors import SchemaMisfitError
 from deployments.api.knowledge_requests import (
     KnowledgeRequests,
@@ -86,6 +86,7 @@ class KnowledgeRoutes:
         items = body if isinstance(body, list) else [body]
         if not 1 <= len(items) <= MAX_ITEMS:
             raise SchemaMisfitError(f"The list must have 1 to {MAX_ITEMS} {self._shelf.plural}.")
+        await pay_for_items(request, len(items))
         read = [self._read(item, index if items is body else None) for index, item in enumerate(items)]
         _once_each(read)
         tenant = tenant_of(request)

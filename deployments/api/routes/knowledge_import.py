@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import get_args
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from data.errors import InvalidValueError
-from data.knowledge import Change
 from data.rows import ROW_KINDS, RowKind
-from deployments.api.context import tenant_of
+from deployments.api.context import pay_for_items, tenant_of
 from deployments.api.errors import MediaTypeError, SchemaMisfitError
 from deployments.api.knowledge_requests import KnowledgeRequests, idempotency_key, written_headers
 from deployments.api.reading import media_type_of
@@ -38,17 +38,13 @@ class ImportRoutes:
         kind, stops = _kind(request), _stops(request)
         body = await request.body()
         tenant = tenant_of(request)
-        found: list[ReadImport] = []
-
-        def make() -> list[Change]:
-            read = read_import(body, form, tenant, kind=kind)
-            if read.errors and (stops or not read.changes):
-                raise _rejected(read)
-            found.append(read)
-            return read.changes
-
-        _, receipt = await self._requests.desk.write(make, idempotency_key=idempotency_key(request))
-        (read,) = found
+        read = await asyncio.to_thread(read_import, body, form, tenant, kind=kind)
+        await pay_for_items(request, read.taken + read.rejected)
+        if read.errors and (stops or not read.changes):
+            raise _rejected(read)
+        _, receipt = await self._requests.desk.write(
+            lambda: read.changes, idempotency_key=idempotency_key(request)
+        )
         told = {
             "kind": read.kind,
             "rows": read.taken + read.rejected,

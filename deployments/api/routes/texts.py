@@ -17,7 +17,7 @@ from data.questions import Question
 from data.text.extraction import context_of
 from data.verdicts import Verdict
 from deployments.api.answers import rejected_answer, server_timing, verify_answer
-from deployments.api.context import tenant_of
+from deployments.api.context import pay_for_items, tenant_of
 from deployments.api.errors import clean
 from deployments.api.labels import scheme_named
 from deployments.api.reading import QuestionReader, fit, json_body, read_context
@@ -61,6 +61,7 @@ class TextRoutes:
         extraction = await self._extraction(asked.text, context)
         threshold = _threshold(asked.min_check_worthiness)
         chosen = choose(extraction, asked.limit or DEFAULT_TEXT_CLAIMS, at_least=threshold)
+        await pay_for_items(request, len(chosen))
         questions = [
             ask(make_claim(item.words, tenant=tenant_of(request), context=context_of(item.claim, context)))
             for item in chosen

@@ -13,7 +13,7 @@ from data.claims import Rejected
 from data.errors import ClaimRejectedError, RequestError
 from data.verdicts import Verdict
 from deployments.api.answers import rejected_answer, server_timing, verify_answer
-from deployments.api.context import tenant_of
+from deployments.api.context import pay_for_items, tenant_of
 from deployments.api.errors import SchemaMisfitError, clean, kind_of
 from deployments.api.labels import scheme_named
 from deployments.api.reading import Asked, QuestionReader, json_body
@@ -47,6 +47,7 @@ class VerificationRoutes:
         started = time.perf_counter()
         scheme = scheme_named(request.query_params.get("label_scheme"))
         items = self._items(await json_body(request))
+        await pay_for_items(request, len(items))
         read = await self._read_all(request, items)
         valid = [entry for entry in read if isinstance(entry, Asked)]
         outcomes = iter(await self._services.answer([entry.question for entry in valid]) if valid else [])

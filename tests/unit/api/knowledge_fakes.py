@@ -9,20 +9,29 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from starlette.types import Receive, Scope, Send
 
+from data.access.principal import Principal
+from data.access.roles import Role
 from data.claims import TenantId
 from data.keeper import Keeper
 from data.lookup import LocalReader
 from data.views.sparql_runner import SparqlLimits
 from deployments.api.asgi import create_app
-from deployments.api.context import TENANT_KEY
+from deployments.door import ANYBODY, Credential
 from deployments.knowledge import KnowledgeDesk
-from deployments.services import ApiLimits
+from deployments.services import AccessServices, ApiLimits
 from tests.fakes import FakeClock, FakeVectorSink
 from tests.unit.api.fakes import Rig
 
 RDFS = "http://www.w3.org/2000/01/rdf-schema#label"
+
+
+class PretendDoor:
+    """Believes what callers say: ``Authorization: Pretend TENANT`` is that tenant's administrator."""
+
+    async def admit(self, credential: Credential) -> Principal:
+        scheme, _, name = (credential.authorization or "").partition(" ")
+        return Principal(f"test:{name}", TenantId(name), Role.ADMIN) if scheme == "Pretend" else ANYBODY
 
 
 class House:
@@ -34,7 +43,12 @@ class House:
         self.keeper.limit_queries(SparqlLimits(timeout_s=5.0, workers=1))
         self.reader = LocalReader(self.keeper)
         rig = Rig(limits=limits or ApiLimits(request_timeout_s=120.0))
-        self.services = replace(rig.services(), knowledge=KnowledgeDesk(self.reader), seq_at=self.seq_at)
+        self.services = replace(
+            rig.services(),
+            knowledge=KnowledgeDesk(self.reader),
+            seq_at=self.seq_at,
+            access=AccessServices(door=PretendDoor()),
+        )
         self.app = create_app(self.services)
 
     async def seq_at(self, moment: str) -> int:
@@ -57,13 +71,12 @@ class Tenant:
     def call(self, method: str, path: str, **kwargs: Any) -> httpx.Response:
         """Send one request and wait for its answer."""
 
-        async def scoped(scope: Scope, receive: Receive, send: Send) -> None:
-            await self._house.app({**scope, TENANT_KEY: self.name}, receive, send)
+        headers = {**(kwargs.pop("headers", None) or {}), "Authorization": f"Pretend {self.name}"}
 
         async def send() -> httpx.Response:
-            transport = httpx.ASGITransport(scoped)
+            transport = httpx.ASGITransport(self._house.app)
             async with httpx.AsyncClient(transport=transport, base_url="http://kite") as client:
-                return await client.request(method, f"/api/v1{path}", timeout=120, **kwargs)
+                return await client.request(method, f"/api/v1{path}", timeout=120, headers=headers, **kwargs)
 
         return asyncio.run(send())
 
