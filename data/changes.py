@@ -13,7 +13,9 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from data.claims import DEFAULT_TENANT, TenantId
+from data.access.keys import check_key, check_name
+from data.access.records import SYSTEM_TENANT, KeyRecord, TenantRecord
+from data.claims import DEFAULT_TENANT, TenantId, tenant_id
 from data.documents import passages_of, split
 from data.errors import CorruptDataError, InvalidValueError
 from data.fact_checks import check_interval, check_unit
@@ -169,6 +171,26 @@ def put_calibration(
     return _change("calibration.put", "calibration", mode, tenant, actor)
 
 
+def put_key(record: KeyRecord, *, actor: str = "system") -> Change:
+    """Store what is kept of an API key, under its tenant or the installation; the last record counts.
+
+    Raises:
+        InvalidValueError: no such key can be.
+    """
+    check_key(record)
+    return _change("key.put", record.id, record, record.tenant or SYSTEM_TENANT, actor)
+
+
+def put_tenant(record: TenantRecord, *, actor: str = "system") -> Change:
+    """Store what is kept of a tenant, under the installation; the last record counts.
+
+    Raises:
+        InvalidValueError: no such tenant can be.
+    """
+    check_tenant(record)
+    return _change("tenant.put", record.id, record, SYSTEM_TENANT, actor)
+
+
 def load_segment(ref: SegmentRef, tenant: TenantId = DEFAULT_TENANT, *, actor: str = "system") -> Change:
     """Take in a bulk load written by ``data.segments``."""
     return _change("segment.load", ref.uri, ref, tenant, actor)
@@ -249,6 +271,16 @@ def read_calibration(payload: bytes) -> CalibrationMode:
     return _read(payload, CalibrationMode)
 
 
+def read_key(payload: bytes) -> KeyRecord:
+    """Return the record of a ``key.put`` payload."""
+    return _read(payload, KeyRecord)
+
+
+def read_tenant(payload: bytes) -> TenantRecord:
+    """Return the record of a ``tenant.put`` payload."""
+    return _read(payload, TenantRecord)
+
+
 def read_segment_ref(payload: bytes) -> SegmentRef:
     """Return where the bulk load of a ``segment.load`` payload lies."""
     return _read(payload, SegmentRef)
@@ -264,6 +296,21 @@ def check_fact(fact: Fact) -> None:
         raise InvalidValueError(f"The confidence of fact {fact.id!r} is outside [0, 1]: {fact.confidence}.")
     check_unit(fact)
     check_interval(fact)
+
+
+def check_tenant(record: TenantRecord) -> None:
+    """Raise ``InvalidValueError`` for a record of a tenant that cannot be kept."""
+    if tenant_id(record.id) == SYSTEM_TENANT:
+        raise InvalidValueError(f"The tenant id {SYSTEM_TENANT!r} is the installation's own: choose another.")
+    check_name(record.name, "tenant")
+    for name, most in sorted(msgspec.to_builtins(record.quotas).items()):
+        if most is not None and most < 0:
+            raise InvalidValueError(f"The quota of {name} is {most}: give 0 or more, or none.")
+    limits = (record.limits.tenant, record.limits.key, *record.limits.operations.values())
+    for limit in (one for one in limits if one is not None):
+        amounts = (limit.per_minute, limit.per_hour, limit.per_day, limit.burst)
+        if not all(math.isfinite(amount) and amount > 0.0 for amount in amounts) or limit.burst < 1.0:
+            raise InvalidValueError("A limit has amounts above 0, and a burst of 1 or more.")
 
 
 #: Every kind of change and the reader of its payload; deletions carry nothing but their key.
@@ -282,7 +329,11 @@ READERS = {
     "verdict.put": read_verdict,
     "feedback.put": read_feedback,
     "calibration.put": read_calibration,
+    "key.put": read_key,
+    "tenant.put": read_tenant,
 }
+#: Whatever carries the id under which it is stored.
+_NAMED = Document | Fact | Source | Pattern | VerdictRecord | KeyRecord | TenantRecord
 
 
 def check_change(change: Change) -> None:
@@ -303,12 +354,24 @@ def check_change(change: Change) -> None:
     carried = value[0] if isinstance(value, tuple) else value
     if isinstance(carried, str):
         check_lines(carried, change.key)
-    if isinstance(carried, Document | Fact | Source | Pattern | VerdictRecord) and carried.id != change.key:
+    if isinstance(carried, _NAMED) and carried.id != change.key:
         raise InvalidValueError(f"The change {change.key!r} carries another id, {carried.id!r}.")
     if isinstance(value, Pattern):
         check_pattern(value)
     if isinstance(value, Fact):
         check_fact(value)
+    if isinstance(value, KeyRecord | TenantRecord):
+        _check_access(value, change.tenant)
+
+
+def _check_access(value: KeyRecord | TenantRecord, tenant: TenantId) -> None:
+    if isinstance(value, KeyRecord):
+        check_key(value)
+    else:
+        check_tenant(value)
+    owner = value.tenant if isinstance(value, KeyRecord) else None
+    if tenant != (owner or SYSTEM_TENANT):
+        raise InvalidValueError(f"The record of {value.id!r} does not belong under the tenant {tenant!r}.")
 
 
 def _change(kind: str, key: str, value: object, tenant: TenantId, actor: str) -> Change:

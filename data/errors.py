@@ -7,7 +7,9 @@
     │  ├─ NotFoundError            no such thing, or not this tenant's
     │  ├─ QueryLimitError          a query that needs more time or memory than one may have
     │  ├─ ConflictError            it exists already, or changed meanwhile
-    │  ├─ AuthError                no credential, or one without the right
+    │  ├─ AuthError                no credential, or one that is not good
+    │  │  └─ CredentialError           carries, for the audit alone, what was not good about it
+    │  ├─ ForbiddenError           who asks is known, and may not do this
     │  └─ RateLimitedError         too many requests; carries retry_after_s
     ├─ UnavailableError        try again later (503)
     │  ├─ StoreUnavailableError    the keeper or one of its views is away
@@ -33,7 +35,9 @@ __all__ = [
     "ConfigError",
     "ConflictError",
     "CorruptDataError",
+    "CredentialError",
     "DeadlineError",
+    "ForbiddenError",
     "IndexUnavailableError",
     "InvalidValueError",
     "KiteError",
@@ -75,16 +79,30 @@ class AuthError(RequestError):
     """No credential came with the request, or one that does not permit it."""
 
 
+class CredentialError(AuthError):
+    """A credential is refused; ``reason`` says why in a word, for the audit and nobody else."""
+
+    def __init__(self, message: str, reason: str = "") -> None:
+        super().__init__(message, reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
 class ForbiddenError(RequestError):
     """Who asks is known, and may not do this."""
 
 
 class RateLimitedError(RequestError):
-    """Too many requests; ``retry_after_s`` says when to come back."""
+    """Too many requests; ``retry_after_s`` says when to come back, ``headers`` how the limits stand."""
 
-    def __init__(self, message: str, retry_after_s: float = 1.0) -> None:
-        super().__init__(message, retry_after_s)
+    def __init__(
+        self, message: str, retry_after_s: float = 1.0, headers: dict[str, str] | None = None
+    ) -> None:
+        super().__init__(message, retry_after_s, headers)
         self.retry_after_s = retry_after_s
+        self.headers = headers or {}
 
     def __str__(self) -> str:
         return str(self.args[0])

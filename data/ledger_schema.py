@@ -18,11 +18,17 @@ from data.errors import CorruptDataError
 from data.segments import sync_folder
 from data.sqlite import BUSY_TIMEOUT_S, named_errors
 
-#: 1: the chain covers payloads themselves. 2: it covers their SHA-256, so that they can be erased.
-FORMAT = 2
+#: 1: the chain covers payloads themselves. 2: it covers their SHA-256, so that they can be erased. 3: keys and
+#: tenants are no knowledge, so the index of what is has other rows.
+FORMAT = 3
+#: The format from which on the chain is as it is now.
+_RECHAINED = 2
 #: Kinds that are no knowledge, as SQL writes them: a query must say it in the partial index's own words.
-NOT_KNOWLEDGE = ("verdict.put", "feedback.put", "calibration.put", "ledger.compact")
-IS_KNOWLEDGE = "kind NOT IN ('verdict.put', 'feedback.put', 'calibration.put', 'ledger.compact')"
+NOT_KNOWLEDGE = ("verdict.put", "feedback.put", "calibration.put", "key.put", "tenant.put", "ledger.compact")
+IS_KNOWLEDGE = (
+    "kind NOT IN "
+    "('verdict.put', 'feedback.put', 'calibration.put', 'key.put', 'tenant.put', 'ledger.compact')"
+)
 
 #: What the chain does not cover stands in an index too, whole: a flipped byte in either is a difference.
 SCHEMA = f"""
@@ -31,7 +37,7 @@ CREATE TABLE IF NOT EXISTS entries(
     key TEXT NOT NULL, payload BLOB NOT NULL, sha256 BLOB NOT NULL) STRICT;
 CREATE INDEX IF NOT EXISTS entries_key ON entries(tenant, kind, key, seq);
 CREATE INDEX IF NOT EXISTS entries_ts ON entries(ts);
-CREATE INDEX IF NOT EXISTS entries_knowing ON entries(seq) WHERE {IS_KNOWLEDGE};
+CREATE INDEX IF NOT EXISTS entries_of_knowledge ON entries(seq) WHERE {IS_KNOWLEDGE};
 CREATE TABLE IF NOT EXISTS idempotency(
     tenant TEXT NOT NULL, key TEXT NOT NULL, first_seq INTEGER NOT NULL, last_seq INTEGER NOT NULL,
     request BLOB NOT NULL, PRIMARY KEY (tenant, key)) STRICT, WITHOUT ROWID;
@@ -40,8 +46,8 @@ CREATE TABLE IF NOT EXISTS compaction(done_seq INTEGER NOT NULL) STRICT;
 CREATE INDEX IF NOT EXISTS compaction_done ON compaction(done_seq);
 CREATE TABLE IF NOT EXISTS discarded(uri TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
 """
-#: Indexes of format 1 that another has replaced.
-_GONE = ("entries_knowledge", "entries_known", "idempotency_last")
+#: Indexes of older formats that another has replaced.
+_GONE = ("entries_knowledge", "entries_known", "entries_knowing", "idempotency_last")
 _ROWS = """
 SELECT seq, ts, tenant, actor, kind, key, payload, sha256 FROM entries WHERE seq > ? ORDER BY seq LIMIT ?
 """
@@ -71,10 +77,12 @@ def prepare(path: Path) -> None:
             )
         with _alone(path):
             number, tables = _found(found)
-            if number < FORMAT and tables:
+            if number < _RECHAINED and tables:
                 _copy(found, path)
+            elif number < FORMAT:
+                _check_tables({name: sql for name, sql in tables.items() if name not in _OLD}, path, number)
             if number < FORMAT:
-                _migrate(found, path, is_new=not tables)
+                _migrate(found, path, rechains=bool(tables) and number < _RECHAINED)
 
 
 def rechain(connection: sqlite3.Connection, path: Path) -> int:
@@ -140,7 +148,7 @@ def _copy(connection: sqlite3.Connection, path: Path) -> None:
         sync_folder(path.parent)
 
 
-def _migrate(connection: sqlite3.Connection, path: Path, *, is_new: bool) -> None:
+def _migrate(connection: sqlite3.Connection, path: Path, *, rechains: bool) -> None:
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute("BEGIN IMMEDIATE")
@@ -149,7 +157,7 @@ def _migrate(connection: sqlite3.Connection, path: Path, *, is_new: bool) -> Non
             connection.execute(f"DROP INDEX IF EXISTS {index}")
         for statement in SCHEMA.split(";"):
             connection.execute(statement)
-        if not is_new:
+        if rechains:
             rechain(connection, path)
         connection.execute(f"PRAGMA user_version={FORMAT}")
         connection.execute("COMMIT")

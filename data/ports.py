@@ -18,6 +18,7 @@ from data.analysis import Analysis
 from data.claims import TenantId
 from data.feedback import CalibrationMark, CalibrationQuery, FeedbackSample
 from data.knowledge import Change, Fact, Passage, PastVerdict, PatternHit, Source
+from data.limits.gcra import Charge, Decision
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,6 +254,15 @@ class KeyValueStore(Protocol):
 
     def delete(self, key: str) -> bool:
         """Remove a key; return whether it was there."""
+        ...
+
+    def charge(self, requests: Sequence[Sequence[Charge]]) -> list[list[Decision]]:
+        """Charge, a request, all of its subjects or (where one has no room) none; one decision a charge.
+
+        Atomic across processes, request by request, in order. What is kept is ``gcra.pack(state)``, and
+        vanishes when it says nothing more. The charges of one request have different keys, and share the
+        part of the key in braces.
+        """
         ...
 
     def scan(self, prefix: str) -> list[tuple[str, bytes]]:

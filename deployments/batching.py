@@ -1,14 +1,22 @@
 """Natural batching: a batch leaves as soon as a worker is free and takes everyone who is waiting.
 
 Used by the ingress in front of the verifier. A lone item never waits for company; under load batches grow by
-themselves. One event loop only.
+themselves. Those who wait are taken in turns over their keys (tenants), so that whoever sends most waits
+longest. One event loop only.
+
+Source: J. Nagle, "On packet switches with infinite storage", IEEE Trans. Communications 35 (1987): fair
+queueing by turns. Deficit round robin (Shreedhar & Varghese, SIGCOMM 1995) is the same where every item costs
+the same. When the room is full, the longest queue gives way, its last first: B. Suter, T. V. Lakshman,
+D. Stiliadis, A. K. Choudhury, "Buffer management schemes for supporting TCP in gigabit routers with per-flow
+queueing", IEEE J. Selected Areas in Communications 17 (1999).
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections import OrderedDict, deque
+from collections.abc import Awaitable, Callable, Hashable, Sequence
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from data.errors import CapacityError, RequestError
@@ -17,11 +25,22 @@ In = TypeVar("In")
 Out = TypeVar("Out")
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Entry(Generic[In, Out]):
+    """An item that waits; ``submission`` is the same object for all that came together."""
+
+    item: In
+    future: asyncio.Future[Out]
+    submission: object
+
+
 class Batcher(Generic[In, Out]):
     """Groups items that wait at the same time into calls of ``work``.
 
     ``work`` must return as many results as it was given items, in order. At most ``max_in_flight`` calls
-    run at once, each with at most ``max_size`` items; more than ``max_waiting`` items waiting is refused.
+    run at once, each with at most ``max_size`` items. Items of one ``key`` leave in the order in which they
+    came, and different keys by turns; a key that waits alone has all the room. More than ``max_waiting``
+    items waiting is refused: those that came last of the key that has most waiting.
     """
 
     def __init__(
@@ -31,41 +50,74 @@ class Batcher(Generic[In, Out]):
         max_size: int,
         max_in_flight: int,
         max_waiting: int,
+        key: Callable[[In], Hashable] | None = None,
     ) -> None:
         self._work = work
         self._max_size = max_size
         self._free = max_in_flight
         self._max_waiting = max_waiting
-        self._waiting: deque[tuple[In, asyncio.Future[Out]]] = deque()
+        self._key = key
+        self._waiting = 0
+        # In the order of turns: the first key's turn is next. No queue in it is empty.
+        self._queues: OrderedDict[Hashable, deque[_Entry[In, Out]]] = OrderedDict()
         self._running: set[asyncio.Task[None]] = set()
 
     @property
     def waiting(self) -> int:
         """How many items wait for a worker now."""
-        return len(self._waiting)
+        return self._waiting
 
     async def submit(self, items: Sequence[In]) -> list[Out]:
-        """Return the results for ``items``, in order.
+        """Return the results for ``items`` (all of one key), in order.
 
         Raises:
-            CapacityError: too many items wait already; none of these was taken.
+            CapacityError: too many items wait already. None of these was taken, or they had to give way to
+                another key's.
         """
-        if len(self._waiting) + len(items) > self._max_waiting and self._waiting:
-            raise CapacityError(
-                f"{len(self._waiting)} claims are waiting already: send again in a second.", 1.0
-            )
+        if not items:
+            return []
+        key = self._key(items[0]) if self._key else None
+        self._make_room(key, len(items))
         loop = asyncio.get_running_loop()
-        entries = [(item, loop.create_future()) for item in items]
-        self._waiting.extend(entries)
+        submission = object()
+        entries = [_Entry(item, loop.create_future(), submission) for item in items]
+        self._queues.setdefault(key, deque()).extend(entries)
+        self._waiting += len(entries)
         self._dispatch()
         try:
-            return [await future for _, future in entries]
+            return [await entry.future for entry in entries]
         finally:
-            for _, future in entries:
-                future.cancel()
+            for entry in entries:
+                entry.future.cancel()
+
+    def _make_room(self, key: Hashable, count: int) -> None:
+        """Let others give way until ``count`` items fit, or raise when it is this key that has too many."""
+        if self._waiting + count <= self._max_waiting or not self._waiting:
+            return
+        mine = len(self._queues.get(key, ())) + count
+        # What others have beyond what this key would have is theirs to give; looked at only when full.
+        spare = sum(max(0, len(queue) - mine) for queue in self._queues.values())
+        if self._waiting + count - spare > self._max_waiting:
+            raise _saturated(self._waiting)
+        while self._waiting + count > self._max_waiting:
+            self._give_way(max(self._queues, key=lambda each: len(self._queues[each])))
+
+    def _give_way(self, key: Hashable) -> None:
+        """Refuse what came last of a key, as a whole."""
+        queue = self._queues[key]
+        refused = [queue.pop()]
+        while queue and queue[-1].submission is refused[0].submission:
+            refused.append(queue.pop())
+        self._waiting -= len(refused)
+        if not queue:
+            del self._queues[key]
+        # The error goes to the first of them, for which their sender waits; the others are told nothing.
+        for entry in refused[:-1]:
+            entry.future.cancel()
+        self._fail(refused[-1:], _saturated(self._waiting))
 
     def _dispatch(self) -> None:
-        while self._free and self._waiting:
+        while self._free and self._queues:
             batch = self._take()
             if not batch:
                 return
@@ -74,27 +126,34 @@ class Batcher(Generic[In, Out]):
             self._running.add(task)
             task.add_done_callback(self._running.discard)
 
-    def _take(self) -> list[tuple[In, asyncio.Future[Out]]]:
-        batch: list[tuple[In, asyncio.Future[Out]]] = []
-        while self._waiting and len(batch) < self._max_size:
-            entry = self._waiting.popleft()
-            if not entry[1].done():  # its caller gave up while it waited
+    def _take(self) -> list[_Entry[In, Out]]:
+        batch: list[_Entry[In, Out]] = []
+        while self._queues and len(batch) < self._max_size:
+            key, queue = next(iter(self._queues.items()))
+            self._waiting -= 1
+            entry = queue.popleft()
+            if not queue:
+                del self._queues[key]
+            # One whose caller gave up while it waited costs its key no turn.
+            if not entry.future.done():
                 batch.append(entry)
+                if queue:
+                    self._queues.move_to_end(key)
         return batch
 
-    async def _run(self, batch: list[tuple[In, asyncio.Future[Out]]]) -> None:
+    async def _run(self, batch: list[_Entry[In, Out]]) -> None:
         try:
             await self._answer(batch)
         finally:
             self._free += 1
             self._dispatch()
 
-    async def _answer(self, batch: list[tuple[In, asyncio.Future[Out]]]) -> None:
+    async def _answer(self, batch: list[_Entry[In, Out]]) -> None:
         try:
-            results = await self._work([item for item, _ in batch])
-            for (_, future), result in zip(batch, results, strict=True):
-                if not future.done():
-                    future.set_result(result)
+            results = await self._work([entry.item for entry in batch])
+            for entry, result in zip(batch, results, strict=True):
+                if not entry.future.done():
+                    entry.future.set_result(result)
         except RequestError as exc:
             if len(batch) == 1:
                 self._fail(batch, exc)
@@ -104,7 +163,11 @@ class Batcher(Generic[In, Out]):
         except Exception as exc:
             self._fail(batch, exc)
 
-    def _fail(self, batch: list[tuple[In, asyncio.Future[Out]]], error: Exception) -> None:
-        for _, future in batch:
-            if not future.done():
-                future.set_exception(error)
+    def _fail(self, batch: list[_Entry[In, Out]], error: Exception) -> None:
+        for entry in batch:
+            if not entry.future.done():
+                entry.future.set_exception(error)
+
+
+def _saturated(waiting: int) -> CapacityError:
+    return CapacityError(f"{waiting} claims are waiting already: send again in a second.", 1.0)

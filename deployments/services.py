@@ -9,8 +9,10 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequen
 from dataclasses import dataclass, field
 from typing import Any
 
+from data.access.port import AccessAdmin
 from data.access.principal import Principal
 from data.audit.event import AuditEvent
+from data.audit.port import AuditSink
 from data.claims import Rejected
 from data.ports import Clock, KeyValueStore
 from data.questions import Question
@@ -85,6 +87,10 @@ class AccessServices:
     record: Callable[[AuditEvent, bool], Awaitable[None]] = _unrecorded
     address_of: Callable[[MutableMapping[str, Any]], str] = _peer
     audit_reads: bool = False
+    #: Keys and tenants; ``None`` where an installation keeps none.
+    desk: AccessAdmin | None = None
+    #: The audit's lines; ``None`` where none are kept.
+    audit: AuditSink | None = None
 
 
 @dataclass(frozen=True, slots=True)

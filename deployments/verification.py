@@ -84,12 +84,14 @@ class Verifier:
             max_size=self._config.max_batch_claims,
             max_in_flight=self._config.max_batches_in_flight,
             max_waiting=self._config.max_waiting_claims,
+            key=_tenant_of,
         )
         self._deriver: Batcher[Question, Verdict | Rejected] = Batcher(
             self._derive_batch,
             max_size=self._config.max_batch_claims,
             max_in_flight=1,  # replays give way to questions
             max_waiting=self._config.max_waiting_claims,
+            key=_tenant_of,
         )
 
     async def answer(self, questions: Sequence[Question]) -> list[Verdict | Rejected]:
@@ -268,6 +270,11 @@ class _Answers:
     outcomes: Mapping[int, Outcome]
     failed: bool
     elapsed_ms: float
+
+
+def _tenant_of(question: Question) -> TenantId:
+    """Return by whom a question waits: tenants take turns."""
+    return question.claim.tenant
 
 
 def select(batch: ClaimBatch, rows: Sequence[int]) -> ClaimBatch:

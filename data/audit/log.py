@@ -219,7 +219,7 @@ def exported(sink: AuditSink, query: AuditQuery) -> Iterator[bytes]:
 
 
 def bounded(event: AuditEvent) -> AuditEvent:
-    """Return the event as it is kept: texts within ``BOUNDS``, nothing in them that breaks or hides a line."""
+    """Return the event as it is kept: texts within ``BOUNDS``, nothing in them that hides a line."""
     short: dict[str, Any] = {name: _plain(getattr(event, name), most) for name, most in BOUNDS.items()}
     return replace(event, **short)
 

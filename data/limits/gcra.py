@@ -86,6 +86,20 @@ class Decision(NamedTuple):
     window: str
 
 
+class WindowUse(NamedTuple):
+    """How much of one window of a limit is spent, in units.
+
+    The minute's ``used`` is what the bucket holds, which drains all the time; its ``remaining`` counts from
+    the burst, because that is what could be had at once.
+    """
+
+    window: str
+    limit: float
+    used: float
+    remaining: float
+    reset_s: float
+
+
 @lru_cache(maxsize=4096)
 def bounds_of(limit: RateLimit) -> Bounds:
     """Return a limit in the numbers of the arithmetic."""
@@ -167,6 +181,27 @@ def life_s(state: State, bounds: Bounds, now_us: float) -> float:
     return (max(drained_us, _left_us(state.at, DAY_US, now_us)) + 1.0) / MICRO
 
 
+def windows(state: State, limit: RateLimit, now_us: float) -> list[WindowUse]:
+    """Return how a subject stands now in each window: minute, hour, day."""
+    bounds = bounds_of(limit)
+    present = settled(state, bounds, now_us)
+    spent = [
+        ("minute", limit.per_minute, present.level, bounds.burst),
+        ("hour", limit.per_hour, present.hour, bounds.hour),
+        ("day", limit.per_day, present.day, bounds.day),
+    ]
+    return [
+        WindowUse(
+            window=window,
+            limit=allowed,
+            used=used / MICRO,
+            remaining=max(0.0, most - used) / MICRO,
+            reset_s=_reset_us(window, present, bounds, now_us) / MICRO if used else 0.0,
+        )
+        for window, allowed, used, most in spent
+    ]
+
+
 def _spent(state: State, spend: float) -> State:
     level, at, hour, day = state
     return State(level + spend, at, hour + spend, day + spend)
@@ -178,40 +213,44 @@ def _left_us(at: float, window_us: float, now_us: float) -> float:
 
 
 def _standing(state: State, bounds: Bounds, now_us: float) -> Decision:
-    level, at, hour, day = state
-    remaining, window = bounds.burst - level, "minute"
-    if bounds.hour - hour < remaining:
-        remaining, window = bounds.hour - hour, "hour"
-    if bounds.day - day < remaining:
-        remaining, window = bounds.day - day, "day"
+    remaining, window = bounds.burst - state.level, "minute"
+    if bounds.hour - state.hour < remaining:
+        remaining, window = bounds.hour - state.hour, "hour"
+    if bounds.day - state.day < remaining:
+        remaining, window = bounds.day - state.day, "day"
+    reset_s = _reset_us(window, state, bounds, now_us) / MICRO
+    left = max(0.0, remaining) / MICRO
+    return Decision(
+        allowed=True, state=state, remaining=left, retry_after_s=0.0, reset_s=reset_s, window=window
+    )
+
+
+def _reset_us(window: str, state: State, bounds: Bounds, now_us: float) -> float:
     if window == "minute":
-        reset_us = max(0.0, at - now_us) + level / bounds.rate
-    else:
-        reset_us = _left_us(at, HOUR_US if window == "hour" else DAY_US, now_us)
-    return Decision(True, state, max(0.0, remaining) / MICRO, 0.0, reset_us / MICRO, window)
+        return max(0.0, state.at - now_us) + state.level / bounds.rate
+    return _left_us(state.at, HOUR_US if window == "hour" else DAY_US, now_us)
 
 
 def _refusal(state: State, bounds: Bounds, spend: float, now_us: float) -> Decision:
-    """Return the refusal by the window that has room last; the longer window where none ever has."""
+    """Return the refusal by the window that has room last."""
     level, at, hour, day = state
+    drained_us = max(0.0, at - now_us) + _drain_us(level + spend - bounds.burst, bounds)
     waits = [
-        (
-            "minute",
-            level,
-            bounds.burst,
-            max(0.0, at - now_us) + _drain_us(level + spend - bounds.burst, bounds),
-        ),
+        ("minute", level, bounds.burst, drained_us),
         ("hour", hour, bounds.hour, _left_us(at, HOUR_US, now_us)),
         ("day", day, bounds.day, _left_us(at, DAY_US, now_us)),
     ]
-    refusing = [
+    wait_us, window = max(
         (math.inf if spend > most else wait_us, name)
         for name, used, most, wait_us in waits
         if used + spend > most
-    ]
-    wait_us, window = max(refusing, key=lambda entry: entry[0])
-    standing = _standing(state, bounds, now_us)
-    return Decision(False, state, standing.remaining, wait_us / MICRO, standing.reset_s, window)
+    )
+    return _standing(state, bounds, now_us)._replace(
+        allowed=False,
+        retry_after_s=wait_us / MICRO,
+        reset_s=_reset_us(window, state, bounds, now_us) / MICRO,
+        window=window,
+    )
 
 
 def _drain_us(amount: float, bounds: Bounds) -> float:

@@ -11,11 +11,12 @@ import hashlib
 import math
 import struct
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 from data.errors import StoreUnavailableError
+from data.limits import gcra
 from data.ports import Clock
 
 #: Longest key LMDB takes, bytes.
@@ -99,6 +100,10 @@ class LmdbStore:
 
         return self._run(change)
 
+    def charge(self, requests: Sequence[Sequence[gcra.Charge]]) -> list[list[gcra.Decision]]:
+        """Charge, a request, all of its subjects or none; one decision a charge."""
+        return self._run(lambda txn: self._charge(txn, requests))
+
     def scan(self, prefix: str) -> list[tuple[str, bytes]]:
         """Return the live keys under a prefix with their values, in key order."""
         now_s = self._clock.now_s()
@@ -114,6 +119,20 @@ class LmdbStore:
         with self._lock:
             self._env.sync(force=True)
             self._env.close()
+
+    def _charge(self, txn: Any, requests: Sequence[Sequence[gcra.Charge]]) -> list[list[gcra.Decision]]:
+        # The time is read under the lock that all writers share, so that it goes on from charge to charge.
+        now_us = gcra.micros_of(self._clock.now_s())
+        decided = []
+        for charges in requests:
+            states = [gcra.unpack(self._value(txn, asked.key)) for asked in charges]
+            decisions = gcra.decide(charges, states, now_us)
+            if all(decision.allowed for decision in decisions):
+                for asked, decision in zip(charges, decisions, strict=True):
+                    life_s = gcra.life_s(decision.state, gcra.bounds_of(asked.limit), now_us)
+                    self._write(txn, asked.key, gcra.pack(decision.state), life_s)
+            decided.append(decisions)
+        return decided
 
     def _value(self, txn: Any, key: str) -> bytes | None:
         record = txn.get(_stored_key(key))

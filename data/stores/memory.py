@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+from data.limits import gcra
 from data.ports import Clock
 
 
 class MemoryStore:
-    """Values in a dict. Safe in several threads; gone with the process."""
+    """Values in a dict. Safe in several threads; gone with the process.
 
-    def __init__(self, clock: Clock) -> None:
+    With ``max_values`` those written first make room.
+    """
+
+    def __init__(self, clock: Clock, *, max_values: int | None = None) -> None:
         self._clock = clock
+        self._max_values = max_values
         self._lock = threading.Lock()
         self._values: dict[str, tuple[float | None, bytes]] = {}
 
@@ -36,6 +41,12 @@ class MemoryStore:
             self._values.pop(key, None)
             return there
 
+    def charge(self, requests: Sequence[Sequence[gcra.Charge]]) -> list[list[gcra.Decision]]:
+        """Charge, a request, all of its subjects or none; one decision a charge."""
+        with self._lock:
+            now_us = gcra.micros_of(self._clock.now_s())
+            return [self._charge(charges, now_us) for charges in requests]
+
     def scan(self, prefix: str) -> list[tuple[str, bytes]]:
         """Return the live keys under a prefix with their values, in key order."""
         with self._lock:
@@ -50,6 +61,15 @@ class MemoryStore:
         with self._lock:
             self._values.clear()
 
+    def _charge(self, charges: Sequence[gcra.Charge], now_us: float) -> list[gcra.Decision]:
+        states = [gcra.unpack(self._live(asked.key)) for asked in charges]
+        decisions = gcra.decide(charges, states, now_us)
+        if all(decision.allowed for decision in decisions):
+            for asked, decision in zip(charges, decisions, strict=True):
+                life_s = gcra.life_s(decision.state, gcra.bounds_of(asked.limit), now_us)
+                self._keep(asked.key, gcra.pack(decision.state), life_s)
+        return decisions
+
     def _live(self, key: str) -> bytes | None:
         expires_s, value = self._values.get(key, (None, None))
         if value is not None and expires_s is not None and expires_s <= self._clock.now_s():
@@ -61,5 +81,10 @@ class MemoryStore:
         with self._lock:
             value = decide(self._live(key))
             if value is not None:
-                self._values[key] = (None if ttl_s is None else self._clock.now_s() + ttl_s, bytes(value))
+                self._keep(key, bytes(value), ttl_s)
             return value is not None
+
+    def _keep(self, key: str, value: bytes, ttl_s: float | None) -> None:
+        if self._max_values is not None and key not in self._values and len(self._values) >= self._max_values:
+            del self._values[next(iter(self._values))]
+        self._values[key] = (None if ttl_s is None else self._clock.now_s() + ttl_s, value)

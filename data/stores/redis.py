@@ -1,17 +1,21 @@
 """Key-value store on Redis: shared by all nodes of a cluster. Standalone, sentinel or cluster.
 
-Invariant: a swap is one Lua script on one key, so it is atomic whoever else writes.
+Invariant: a swap is one Lua script on one key, so it is atomic whoever else writes. Limits are charged by one
+script too, and by the server's own clock: those of the replicas do not matter.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+import struct
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from configs.errors import ConfigError
 from data.errors import StoreUnavailableError
+from data.limits import gcra
+from data.ports import Clock
 
 #: Longest wait for a connection or an answer, seconds: a slow store must not hold a request.
 TIMEOUT_S = 2.0
@@ -26,6 +30,49 @@ elseif tonumber(ARGV[4]) > 0 then redis.call('SET', KEYS[1], ARGV[3], 'PX', ARGV
 else redis.call('DEL', KEYS[1]) end
 return 1
 """
+# The arithmetic of data.limits.gcra, in the same order on the same doubles. KEYS: those of all requests, one
+# after another. ARGV[1]: the moment, or nothing for the server's own. ARGV[2…]: a request each, five numbers
+# a key. Answers the moment and what each key held before its request, from which the caller decides likewise.
+_CHARGE = f"""
+local HOUR, DAY, BEHIND = {gcra.HOUR_US:.0f}, {gcra.DAY_US:.0f}, {gcra.BEHIND_US:.0f}
+local floor, max = math.floor, math.max
+local now
+if ARGV[1] == '' then
+  local time = redis.call('TIME')
+  now = tonumber(time[1]) * 1000000 + tonumber(time[2])
+else now = struct.unpack('>d', ARGV[1]) end
+local answer, first = {{struct.pack('>d', now)}}, 0
+for request = 2, #ARGV do
+  local count, room, after = #ARGV[request] / 40, true, {{}}
+  local held = count > 0 and redis.call('MGET', unpack(KEYS, first + 1, first + count)) or {{}}
+  for i = 1, count do
+    local level, at, hour, day = 0, 0, 0, 0
+    if held[i] then level, at, hour, day = struct.unpack('>dddd', held[i]) end
+    local spend, rate, burst, hours, days = struct.unpack('>ddddd', ARGV[request], i * 40 - 39)
+    if now <= at then
+      if at - now > BEHIND then at = now end
+    else
+      level = max(0, level - floor((now - at) * rate))
+      if floor(now / HOUR) ~= floor(at / HOUR) then hour = 0 end
+      if floor(now / DAY) ~= floor(at / DAY) then day = 0 end
+      at = now
+    end
+    if level + spend > burst or hour + spend > hours or day + spend > days then room = false end
+    after[i] = {{level + spend, at, hour + spend, day + spend, rate}}
+    answer[#answer + 1] = held[i] or ''
+  end
+  for i = 1, room and count or 0 do
+    local level, at, hour, day, rate = unpack(after[i])
+    local life = max(max(0, at - now) + level / rate, (floor(at / DAY) + 1) * DAY - now)
+    redis.call('SET', KEYS[first + i], struct.pack('>dddd', level, at, hour, day),
+      'PX', string.format('%.0f', max(1, math.ceil(life / 1000))))
+  end
+  first = first + count
+end
+return answer
+"""
+_MOMENT = struct.Struct(">d")
+_CHARGED = struct.Struct(">ddddd")
 _SPECIAL = re.compile(r"([*?\[\]^\\-])")
 
 Result = TypeVar("Result")
@@ -35,14 +82,20 @@ class RedisStore:
     """Values under a key prefix of a Redis. Safe in several threads, processes and nodes.
 
     ``client`` is a redis-py client without response decoding; :func:`connect` makes one from an address.
+    Limits go by ``clock`` where one is given, else by the server's.
     """
 
-    def __init__(self, client: Any, *, prefix: str = "kite:") -> None:
+    def __init__(self, client: Any, *, prefix: str = "kite:", clock: Clock | None = None) -> None:
         import redis
+        import redis.cluster
 
         self._errors: tuple[type[Exception], ...] = (redis.RedisError, OSError)
         self._client = client
         self._prefix = prefix
+        self._clock = clock
+        self._slotted = isinstance(client, redis.cluster.RedisCluster)
+        # By its hash, and whole where the server does not know it yet.
+        self._charge: Any = client.register_script(_CHARGE)
 
     def get(self, key: str) -> bytes | None:
         """Return the value, or ``None`` when absent or expired."""
@@ -67,6 +120,21 @@ class RedisStore:
         """Remove a key; return whether it was there."""
         return bool(self._run(lambda: self._client.delete(self._name(key))))
 
+    def charge(self, requests: Sequence[Sequence[gcra.Charge]]) -> list[list[gcra.Decision]]:
+        """Charge, a request, all of its subjects or none; one decision a charge.
+
+        One round trip for all, on a cluster one for each part of keys in braces: a script there may only
+        touch keys that lie together.
+        """
+        parts: dict[str, list[int]] = {}
+        for place, charges in enumerate(requests):
+            parts.setdefault(_braced(charges) if self._slotted else "", []).append(place)
+        decided: dict[int, list[gcra.Decision]] = {}
+        for places in parts.values():
+            together = [requests[place] for place in places]
+            decided.update(zip(places, self._charged(together), strict=True))
+        return [decided[place] for place in range(len(requests))]
+
     def scan(self, prefix: str) -> list[tuple[str, bytes]]:
         """Return the live keys under a prefix with their values, in key order."""
         return self._run(lambda: self._scanned(prefix))
@@ -81,6 +149,19 @@ class RedisStore:
 
     def _name(self, key: str) -> bytes:
         return (self._prefix + key).encode("utf-8", "surrogatepass")
+
+    def _charged(self, requests: Sequence[Sequence[gcra.Charge]]) -> list[list[gcra.Decision]]:
+        moment = b"" if self._clock is None else _MOMENT.pack(gcra.micros_of(self._clock.now_s()))
+        names = [self._name(asked.key) for charges in requests for asked in charges]
+        packed = [
+            b"".join(_CHARGED.pack(gcra.micro(asked.cost), *gcra.bounds_of(asked.limit)) for asked in charges)
+            for charges in requests
+        ]
+        answer = iter(self._run(lambda: self._charge(names, [moment, *packed])))
+        (now_us,) = _MOMENT.unpack(next(answer))
+        return [
+            gcra.decide(charges, [gcra.unpack(next(answer)) for _ in charges], now_us) for charges in requests
+        ]
 
     def _scanned(self, prefix: str) -> list[tuple[str, bytes]]:
         pattern = _SPECIAL.sub(r"\\\1", self._prefix + prefix) + "*"
@@ -109,6 +190,11 @@ class RedisStore:
             raise StoreUnavailableError(
                 f"Redis does not answer ({type(exc).__name__}): check it and retry."
             ) from exc
+
+
+def _braced(charges: Sequence[gcra.Charge]) -> str:
+    """Return the part in braces of a request's keys: a cluster keeps together what shares it."""
+    return charges[0].key.partition("{")[2].partition("}")[0] if charges else ""
 
 
 def connect(url: str) -> Any:

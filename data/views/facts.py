@@ -24,6 +24,7 @@ from data.knowledge import Fact
 from data.ledger import Entry
 from data.ports import Query
 from data.redaction import is_erased
+from data.views.fact_rows import facts_schema
 from data.views.naming import name_key, runs_of, words_of
 from data.views.view import IDLE_LIMIT, LIVE, digest_of
 
@@ -123,7 +124,9 @@ class FactsView:
             fresh = [entry for entry in entries if entry.seq > self._applied_seq]
             if not fresh:
                 return
-            verdicts = [_verdict_row(entry) for entry in fresh if entry.kind == "verdict.put"]
+            verdicts = [
+                _verdict_row(one) for one in fresh if one.kind == "verdict.put" and not is_erased(one.payload)
+            ]
             batch = _Batch(self._home)
             for entry in fresh:
                 batch.take(entry)
@@ -187,6 +190,12 @@ class FactsView:
         with self._reading() as cursor:
             return [(Fact(*row[:-1]), row[-1]) for row in cursor.execute(_FIND, values).fetchall()]
 
+    def live_count(self, tenant: TenantId) -> int:
+        """Return how many facts a tenant has now."""
+        sql = "SELECT count(*) FROM facts WHERE tenant = ? AND removed_seq = ?"
+        with self._reading() as cursor:
+            return int(cursor.execute(sql, [tenant, LIVE]).fetchone()[0])
+
     def verdict_labels(self, tenant: TenantId) -> dict[str, int]:
         """Return how often each label was given to a tenant's claims."""
         self._write_pending()
@@ -202,6 +211,15 @@ class FactsView:
         with self._reading() as cursor:
             row = cursor.execute("SELECT count(*) FROM facts WHERE removed_seq = ?", [LIVE]).fetchone()
         return {"facts": row[0]}
+
+    def held(self, tenant: TenantId) -> dict[str, int]:
+        """Return how many rows of a tenant there are, ended ones too."""
+        self._write_pending()
+        with self._reading() as cursor:
+            return {
+                name: cursor.execute(f"SELECT count(*) FROM {table} WHERE tenant = ?", [tenant]).fetchone()[0]  # noqa: S608 - constant
+                for name, table in (("facts", "facts"), ("verdict labels", "verdicts"))
+            }
 
     def digest(self, since: int = 0) -> str:
         """See ``View``."""
@@ -300,7 +318,7 @@ class _Batch:
             )
             writer.unregister("ended")
         if self._added:
-            writer.register("added", pa.Table.from_pylist(self._added, schema=_facts_schema()))
+            writer.register("added", pa.Table.from_pylist(self._added, schema=facts_schema()))
             writer.execute("INSERT INTO facts BY NAME SELECT * FROM added")
             writer.unregister("added")
 
@@ -366,23 +384,3 @@ def _hidden(
     }
     cursor.register("seen", pa.table(seen))
     return set(cursor.execute(_HIDDEN).fetchall())
-
-
-def _facts_schema() -> Any:
-    import pyarrow as pa
-
-    texts = (
-        "tenant",
-        "id",
-        "subject",
-        "predicate",
-        "object",
-        "unit",
-        "valid_from",
-        "valid_to",
-        "source",
-        "name",
-    )
-    columns = [(name, pa.string()) for name in texts]
-    columns += [("value", pa.float64()), ("confidence", pa.float64()), ("words", pa.list_(pa.string()))]
-    return pa.schema([*columns, ("added_seq", pa.int64()), ("removed_seq", pa.int64())])

@@ -165,6 +165,14 @@ class GraphView:
         """Return how many graph loads are live, all tenants together."""
         return {"graphs": sum(load.removed == LIVE for load in list(self._loads.values()))}
 
+    def held(self, tenant: TenantId) -> dict[str, int]:
+        """Return how many loads of a tenant there are, ended ones too."""
+        return {"graphs": sum(load.tenant == tenant for load in list(self._loads.values()))}
+
+    def live_keys(self, tenant: TenantId) -> set[str]:
+        """Return the keys of a tenant's loads that hold now."""
+        return {key for (owner, key), loads in list(self._live.items()) if owner == tenant and loads}
+
     def digest(self, since: int = 0) -> str:
         """See ``View``: every load with its statements, and what SPARQL sees now."""
         with self._write_lock, self._named_errors():

@@ -128,6 +128,16 @@ class HistoryView(SqliteView):
             (feedback,) = connection.execute("SELECT count(*) FROM feedback").fetchone()
         return {"verdicts": verdicts, "feedback": feedback}
 
+    def held(self, tenant: TenantId) -> dict[str, int]:
+        """Return how many rows of a tenant there are."""
+        with self._database.reading() as connection:
+            return {
+                table: connection.execute(
+                    f"SELECT count(*) FROM {table} WHERE tenant = ?", (tenant,)
+                ).fetchone()[0]  # noqa: S608, E501 - constant
+                for table in ("verdicts", "feedback", "labelled", "calibration")
+            }
+
     def _take(self, connection: sqlite3.Connection, entries: Sequence[Entry]) -> None:
         for entry in entries:
             if entry.kind == "verdict.put":

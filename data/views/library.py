@@ -230,6 +230,26 @@ class Library:
         )
         return dict(counted)
 
+    def held(self, tenant: TenantId) -> dict[str, int]:
+        """Return how many rows of a tenant the views have, ended ones too, by ``view: what``."""
+        found: dict[str, int] = {}
+        for one in (self._passages, self._facts, self._graph, self._history):
+            name, counts = one.ask(lambda view: (view.name, view.held(tenant)))
+            found.update((f"{name}: {what}", number) for what, number in counts.items())
+        return found
+
+    def live_count(self, kind: str, tenant: TenantId) -> int:
+        """Return how many things of a kind of the catalogue a tenant itself has now."""
+        if kind == "fact":
+            return self._facts.ask(lambda view: view.live_count(tenant))
+        if kind == "graph":
+            return self._graph.ask(lambda view: len(view.live_keys(tenant)))
+        return self._passages.ask(lambda view: view.live_count(kind, tenant))
+
+    def live_keys(self, tenant: TenantId) -> set[str]:
+        """Return the keys of a tenant's own graph loads that hold now."""
+        return self._graph.ask(lambda view: view.live_keys(tenant))
+
     def ping(self) -> None:
         """Raise ``StoreUnavailableError`` when a view does not answer."""
         for one in self._served():

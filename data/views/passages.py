@@ -181,6 +181,21 @@ class PassagesView(SqliteView):
             **{f"{kind}s": kinds.get(kind, 0) for kind in ("document", "source", "pattern")},
         }
 
+    def held(self, tenant: TenantId) -> dict[str, int]:
+        """Return how many rows of a tenant there are, ended ones too."""
+        passages = "SELECT count(*) FROM passages JOIN tenants ON code = tenant WHERE name = ?"
+        things = "SELECT kind || 's', count(*) FROM things WHERE tenant = ? GROUP BY kind"
+        with self._database.reading() as connection:
+            (number,) = connection.execute(passages, (tenant,)).fetchone()
+            return {"passages": number, **dict(connection.execute(things, (tenant,)))}
+
+    def live_count(self, kind: str, tenant: TenantId) -> int:
+        """Return how many documents, sources or patterns a tenant has now."""
+        sql = "SELECT count(*) FROM things WHERE kind = ? AND tenant = ? AND removed_seq = ?"
+        with self._database.reading() as connection:
+            (number,) = connection.execute(sql, (kind, tenant, LIVE)).fetchone()
+        return int(number)
+
     def _named(
         self, shape: type[Thing], tenant: TenantId, ids: Sequence[str] | None, as_of: int | None
     ) -> list[Thing]:

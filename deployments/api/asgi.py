@@ -18,6 +18,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 
+from deployments.api.admin_endpoints import admin_endpoints
 from deployments.api.errors import problem
 from deployments.api.guard import Guard
 from deployments.api.knowledge_endpoints import IDEMPOTENCY_KEY, knowledge_endpoints, verdict_endpoints
@@ -32,6 +33,7 @@ from deployments.api.reliability_plot import SVG_TYPE
 from deployments.api.routes.calibration import CalibrationRoutes
 from deployments.api.routes.health import METRICS_TYPE, HealthRoutes
 from deployments.api.routes.pages import PageRoutes
+from deployments.api.routes.rule_table import RuleTableRoutes
 from deployments.api.routes.sessions import MAX_PAGE, SessionRoutes
 from deployments.api.routes.texts import TextRoutes
 from deployments.api.routes.verification import VerificationRoutes
@@ -107,15 +109,17 @@ class DirectRoute(APIRoute):
 
 def create_app(services: Services) -> FastAPI:
     """Return the application. Everything it needs comes with ``services``."""
-    pages = PageRoutes(services)
+    pages, rules = PageRoutes(services), RuleTableRoutes()
     endpoints = [
         *_claim_endpoints(services),
         *_session_endpoints(services),
         *_calibration_endpoints(services),
         *knowledge_endpoints(services),
         *verdict_endpoints(services),
+        *admin_endpoints(services, rules),
         *_service_endpoints(services, pages),
     ]
+    rules.publish(endpoints)
     document = build_document(endpoints, services)
     pages.publish(json_paths(endpoints), document)
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)

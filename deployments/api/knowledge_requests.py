@@ -16,7 +16,7 @@ from data.catalogue import CatalogueQuery, CatalogueRow, Condition
 from data.errors import InvalidValueError, NotFoundError, UnavailableError
 from data.knowledge import Change
 from data.ports import WriteReceipt
-from deployments.api.context import tenant_of
+from deployments.api.context import principal_of, tenant_of
 from deployments.api.errors import PreconditionFailedError
 from deployments.api.paging import Cursor, cursor_text, read_as_of, read_cursor, read_limit
 from deployments.api.reading import moment_of
@@ -78,6 +78,18 @@ class KnowledgeRequests:
         position = await self._services.seq_at(moment_of(asked)) if isinstance(asked, str) else asked
         return min(position, newest)
 
+    async def write(
+        self, request: Request, make: Callable[[], Sequence[Change]]
+    ) -> tuple[Sequence[Change], WriteReceipt]:
+        """Make changes and write them in the name of the request's sender, all or nothing."""
+        return await self.desk.write(_signed(request, make), idempotency_key=idempotency_key(request))
+
+    async def _write_if(
+        self, request: Request, condition: Condition, make: Callable[[], Sequence[Change]]
+    ) -> tuple[Sequence[Change], WriteReceipt | None]:
+        key = idempotency_key(request)
+        return await self.desk.write_if(condition, _signed(request, make), idempotency_key=key)
+
     async def replace(
         self, request: Request, query: CatalogueQuery, make: Callable[[], Sequence[Change]]
     ) -> tuple[Sequence[Change], WriteReceipt]:
@@ -86,11 +98,11 @@ class KnowledgeRequests:
         Raises:
             PreconditionFailedError: ``If-Match`` does not hold.
         """
-        key, tags = idempotency_key(request), wanted_tags(request)
+        tags = wanted_tags(request)
         if tags is None:
-            return await self.desk.write(make, idempotency_key=key)
+            return await self.write(request, make)
         condition = Condition(query.kind, query.tenant, str(query.id), tags)
-        changes, receipt = await self.desk.write_if(condition, make, idempotency_key=key)
+        changes, receipt = await self._write_if(request, condition, make)
         if receipt is None:
             raise _changed(query)
         return changes, receipt
@@ -106,12 +118,18 @@ class KnowledgeRequests:
         """
         tags = wanted_tags(request) or ()
         condition = Condition(query.kind, query.tenant, str(query.id), tags)
-        _, receipt = await self.desk.write_if(condition, make, idempotency_key=idempotency_key(request))
+        _, receipt = await self._write_if(request, condition, make)
         if receipt is None:
             if tags and await self.desk.listed(replace(query, own=True, as_of=None)):
                 raise _changed(query)
             raise missing(query)
         return receipt
+
+
+def _signed(request: Request, make: Callable[[], Sequence[Change]]) -> Callable[[], Sequence[Change]]:
+    """Return ``make`` with every change in the name of who sends the request."""
+    actor = principal_of(request).subject
+    return lambda: [replace(change, actor=actor) for change in make()]
 
 
 def asks(request: Request, query: CatalogueQuery) -> CatalogueQuery:

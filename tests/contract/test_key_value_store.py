@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,9 @@ from pathlib import Path
 import pytest
 
 from data.errors import ConfigError, StoreUnavailableError
+from data.limits import gcra
+from data.limits.gcra import Charge
+from data.limits.policy import RateLimit
 from data.ports import KeyValueStore
 from data.stores.lmdb import LmdbStore
 from data.stores.memory import MemoryStore
@@ -59,7 +63,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path, clock: FakeClock) -> I
         made = LmdbStore(tmp_path / "kv", clock)
     else:
         address = request.getfixturevalue("redis_socket")
-        made = RedisStore(connect(address), prefix=f"{tmp_path.name}[*]:")
+        made = RedisStore(connect(address), prefix=f"{tmp_path.name}[*]:", clock=clock)
     yield made
     made.close()
 
@@ -199,6 +203,100 @@ def test_store_counting_by_swap_in_threads_loses_nothing(store: Store) -> None:
     assert store.get("n") == b"100"
 
 
+SLOW = RateLimit(per_minute=0.001, per_hour=1e6, per_day=1e6, burst=5.0)
+WIDE = RateLimit(per_minute=1e6, per_hour=1e6, per_day=1e6, burst=1e6)
+
+
+def test_store_charge_allows_the_burst_and_no_more(store: Store) -> None:
+    """Five units at once, then none; each answer says what remains."""
+    answers = [store.charge([[Charge("{t}", SLOW, 1.0)]])[0][0] for _ in range(6)]
+
+    assert [answer.allowed for answer in answers] == [True] * 5 + [False]
+    assert [answer.remaining for answer in answers] == [4.0, 3.0, 2.0, 1.0, 0.0, 0.0]
+    assert answers[-1].retry_after_s == pytest.approx(60_000.0, abs=0.001)
+
+
+def test_store_charge_is_all_or_none(store: Store) -> None:
+    """A subject without room keeps the others of its request from being charged."""
+    store.charge([[Charge("{t}:b", SLOW, 5.0)]])
+    refused = store.charge([[Charge("{t}:a", WIDE, 1.0), Charge("{t}:b", SLOW, 1.0)]])[0]
+
+    assert [answer.allowed for answer in refused] == [True, False]
+    assert store.get("{t}:a") is None
+    assert gcra.unpack(store.get("{t}:b")).level == 5e6
+
+
+def test_store_charge_of_several_requests_goes_in_order(store: Store) -> None:
+    """Requests charged together are decided one after another, each on its own."""
+    asked = [[Charge("{t}:a", SLOW, 3.0)], [Charge("{t}:a", SLOW, 3.0)], [], [Charge("{u}:a", SLOW, 2.0)]]
+    answers = store.charge([*asked, [Charge("{t}:a", SLOW, 2.0)]])
+
+    assert [[answer.allowed for answer in each] for each in answers] == [[True], [False], [], [True], [True]]
+    assert store.charge([]) == []
+
+
+def test_store_charge_agrees_with_the_arithmetic_to_the_unit(store: Store, clock: FakeClock) -> None:
+    """Whatever is charged, whenever: answers and kept states are those of the pure arithmetic."""
+    dice = random.Random(20_260_101)
+    limits = [
+        RateLimit(7.0, 40.0, 300.0, 12.5),
+        RateLimit(1234.5, 9e4, 1e9, 333.0),
+        RateLimit(0.3, 1e9, 20.0, 3.0),
+    ]
+    states = dict.fromkeys(("{t}:a", "{t}:b", "{t}:c"), gcra.EMPTY)
+    allowed = 0
+    for _ in range(400):
+        clock.advance(dice.choice([0.0, 0.0, 0.000_001, 0.37, 5.0, 61.0, 1800.0, 40_000.0, -3.0, -5000.0]))
+        asked = [
+            Charge(key, limit, dice.choice([0.001, 1 / 3, 1.0, 2.5, 11.0]))
+            for key, limit in zip(states, limits, strict=True)
+        ][dice.randrange(3) :]
+        now_us = gcra.micros_of(clock.now_s())
+        expected = gcra.decide(asked, [states[charge.key] for charge in asked], now_us)
+
+        assert store.charge([asked]) == [expected]
+        if all(answer.allowed for answer in expected):
+            states.update({charge.key: answer.state for charge, answer in zip(asked, expected, strict=True)})
+            allowed += 1
+            assert [gcra.unpack(store.get(charge.key)) for charge in asked] == [
+                answer.state for answer in expected
+            ]
+    assert 50 < allowed < 350
+
+
+def test_store_charge_in_threads_counts_every_unit_once(store: Store) -> None:
+    """Eight threads ask for twice what there is; exactly what there is is given."""
+    limit = RateLimit(per_minute=0.001, per_hour=1e6, per_day=1e6, burst=200.0)
+    given: list[bool] = []
+
+    def ask() -> None:
+        for _ in range(50):
+            given.append(store.charge([[Charge("{t}", limit, 1.0)]])[0][0].allowed)
+
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert given.count(True) == 200
+
+
+def test_store_idle_subject_vanishes(store: Store, clock: FakeClock) -> None:
+    """When the bucket is empty and the day over nothing is kept: a subject seen once leaves no trace."""
+    # A moment before midnight; Redis lets keys go by its own clock, so there it is waited for.
+    clock.advance(86_400.0 - 0.05)
+    store.charge([[Charge("{t}", WIDE, 1.0)]])
+    before = store.get("{t}")
+    clock.advance(0.1)
+    deadline = time.monotonic() + 5
+    while isinstance(store, RedisStore) and store.get("{t}") is not None and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+    assert before is not None
+    assert store.scan("") == []
+
+
 def test_store_ping_answers(store: Store) -> None:
     """A store that is there answers."""
     store.ping()
@@ -253,6 +351,30 @@ def test_lmdb_store_value_too_large_is_refused(tmp_path: Path, clock: FakeClock)
     store.put("small", b"1")
 
     assert store.get("small") == b"1"
+    store.close()
+
+
+def test_redis_store_charges_by_the_servers_clock(redis_socket: str, tmp_path: Path) -> None:
+    """Without a clock of its own a replica's time does not matter: the state bears the server's."""
+    client = connect(redis_socket)
+    store = RedisStore(client, prefix=f"{tmp_path.name}:")
+    seconds, micros = client.time()
+    store.charge([[Charge("{t}", SLOW, 1.0)]])
+    later_s, later_us = client.time()
+
+    at = gcra.unpack(store.get("{t}")).at
+    assert seconds * 1e6 + micros <= at <= later_s * 1e6 + later_us
+    store.close()
+
+
+def test_redis_store_charges_after_the_server_forgot_its_scripts(redis_socket: str, tmp_path: Path) -> None:
+    """A server that was started anew is given the script again."""
+    client = connect(redis_socket)
+    store = RedisStore(client, prefix=f"{tmp_path.name}:")
+    store.charge([[Charge("{t}", SLOW, 1.0)]])
+    client.script_flush()
+
+    assert store.charge([[Charge("{t}", SLOW, 1.0)]])[0][0].remaining == 3.0
     store.close()
 
 

@@ -20,7 +20,6 @@ from deployments.api.errors import SchemaMisfitError
 from deployments.api.knowledge_requests import (
     KnowledgeRequests,
     asks,
-    idempotency_key,
     is_known,
     location_of,
     written_headers,
@@ -90,9 +89,7 @@ class KnowledgeRoutes:
         read = [self._read(item, index if items is body else None) for index, item in enumerate(items)]
         _once_each(read)
         tenant = tenant_of(request)
-        written, receipt = await self._requests.desk.write(
-            lambda: self._changes(read, tenant), idempotency_key=idempotency_key(request)
-        )
+        written, receipt = await self._requests.write(request, lambda: self._changes(read, tenant))
         told = [{**self._told(change), "knowledge_seq": receipt.last_seq} for change in written]
         if items is body:
             return json_response(told, status=201, headers=written_headers(receipt))

@@ -19,7 +19,6 @@ from deployments.api.errors import MalformedBodyError, MediaTypeError
 from deployments.api.knowledge_requests import (
     KnowledgeRequests,
     asks,
-    idempotency_key,
     is_known,
     location_of,
     written_headers,
@@ -54,7 +53,7 @@ class GraphRoutes:
         def make() -> list[Change]:
             return [put_graph(nquads_of(body, media_type), key, tenant)]
 
-        written, receipt = await self._requests.desk.write(make, idempotency_key=idempotency_key(request))
+        written, receipt = await self._requests.write(request, make)
         count = read_graph(written[0].payload).count("\n")
         told = {"key": key, "statements": count, "knowledge_seq": receipt.last_seq}
         headers = written_headers(receipt, location_of(request, key))

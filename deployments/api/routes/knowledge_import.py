@@ -12,7 +12,7 @@ from data.errors import InvalidValueError
 from data.rows import ROW_KINDS, RowKind
 from deployments.api.context import pay_for_items, tenant_of
 from deployments.api.errors import MediaTypeError, SchemaMisfitError
-from deployments.api.knowledge_requests import KnowledgeRequests, idempotency_key, written_headers
+from deployments.api.knowledge_requests import KnowledgeRequests, written_headers
 from deployments.api.reading import media_type_of
 from deployments.api.responses import json_response
 from deployments.knowledge_import import FORMS, ReadImport, read_import
@@ -42,9 +42,7 @@ class ImportRoutes:
         await pay_for_items(request, read.taken + read.rejected)
         if read.errors and (stops or not read.changes):
             raise _rejected(read)
-        _, receipt = await self._requests.desk.write(
-            lambda: read.changes, idempotency_key=idempotency_key(request)
-        )
+        _, receipt = await self._requests.write(request, lambda: read.changes)
         told = {
             "kind": read.kind,
             "rows": read.taken + read.rejected,

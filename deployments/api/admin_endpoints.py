@@ -1,0 +1,132 @@
+"""The rows of the route table for administration: who am I, keys, tenants, the audit, limits.
+
+Called by ``api.asgi``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from deployments.api.admin_schemas import (
+    AuditAnswer,
+    AuditCheckAnswer,
+    KeyAnswer,
+    KeyRequest,
+    RotateRequest,
+    RouteAnswer,
+    TenantAnswer,
+    TenantChangeRequest,
+    TenantRequest,
+    WhoAnswer,
+)
+from deployments.api.openapi import Endpoint
+from deployments.api.routes.admin import AdminRoutes
+from deployments.api.routes.audit import NDJSON_TYPE, AuditRoutes
+from deployments.api.routes.rule_table import RuleTableRoutes
+from deployments.api.rules import ADMINISTER, INSPECT, INSTALL, OVERSEE, READ
+from deployments.services import Services
+
+_BAD_BODY = (400, 413, 415, 422)
+_LINE = {"type": "integer", "minimum": 0, "maximum": 10**18 - 1}
+
+
+def _text(name: str, description: str) -> dict[str, Any]:
+    return {
+        "name": name,
+        "in": "query",
+        "description": description,
+        "schema": {"type": "string", "maxLength": 512},
+    }
+
+
+_NARROWED = (
+    _text("subject", "Lines of this subject, as key:ID."),
+    _text("action", "Lines whose action begins so, as POST /knowledge."),
+    _text("result", "allowed, denied or failed."),
+    _text("request_id", "Lines of this request."),
+    _text("since", "Lines from this ISO 8601 instant on."),
+    _text("until", "Lines up to this ISO 8601 instant."),
+)
+_OLDER: tuple[dict[str, Any], ...] = (
+    {"name": "limit", "in": "query", "schema": {"type": "integer", "minimum": 1, "maximum": 1_000}},
+    {"name": "cursor", "in": "query", "description": "X-Next-Cursor of the page before.", "schema": _LINE},
+)
+_AFTER = {"name": "after", "in": "query", "description": "Lines after this seq.", "schema": _LINE}
+_KEY = {"name": "ci", "roles": ["verifier"], "expires_at": "2027-12-31T00:00:00Z"}
+_TENANT = {"id": "newsroom", "name": "The newsroom", "quotas": {"documents": 100_000}}
+
+
+def admin_endpoints(services: Services, rules: RuleTableRoutes) -> list[Endpoint]:
+    """Return the rows for administration."""
+    return [
+        Endpoint(
+            "GET", "/admin/routes", rules.listing, "Who may do what", answer=list[RouteAnswer], access=READ
+        ),
+        *_key_endpoints(services),
+        *_tenant_endpoints(services),
+        *_audit_endpoints(services),
+    ]
+
+
+def _key_endpoints(services: Services) -> list[Endpoint]:
+    admin, one = AdminRoutes(services), "/admin/keys/{key_id}"
+    return [
+        Endpoint("GET", "/admin/me", admin.who, "Who you are", answer=WhoAnswer, access=READ),
+        Endpoint(
+            "POST", "/admin/keys", admin.create_key, "Make a key", KeyRequest, KeyAnswer,
+            problems=(*_BAD_BODY, 404, 409, 503), example=_KEY, status=201, access=ADMINISTER,
+        ),
+        Endpoint(
+            "GET", "/admin/keys", admin.keys, "List keys", answer=list[KeyAnswer], problems=(503,),
+            access=OVERSEE,
+        ),
+        Endpoint("GET", one, admin.key, "Show a key", answer=KeyAnswer, problems=(404, 503), access=OVERSEE),
+        Endpoint(
+            "POST", f"{one}/rotate", admin.rotate_key, "Replace a key", RotateRequest, KeyAnswer,
+            problems=(*_BAD_BODY, 404, 409, 503), example={"overlap_s": 3600}, status=201, access=ADMINISTER,
+        ),
+        Endpoint(
+            "DELETE", one, admin.revoke_key, "Revoke a key", answer=KeyAnswer, problems=(404, 409, 503),
+            access=ADMINISTER,
+        ),
+    ]  # fmt: skip
+
+
+def _tenant_endpoints(services: Services) -> list[Endpoint]:
+    admin, one = AdminRoutes(services), "/admin/tenants/{tenant_id}"
+    return [
+        Endpoint(
+            "POST", "/admin/tenants", admin.create_tenant, "Make a tenant", TenantRequest, TenantAnswer,
+            problems=(*_BAD_BODY, 409, 503), example=_TENANT, status=201, access=INSTALL,
+        ),
+        Endpoint(
+            "GET", "/admin/tenants", admin.tenants, "List tenants", answer=list[TenantAnswer],
+            problems=(503,), access=INSPECT,
+        ),
+        Endpoint(
+            "GET", one, admin.tenant, "Show a tenant", answer=TenantAnswer, problems=(404, 503),
+            access=INSPECT,
+        ),
+        Endpoint(
+            "PUT", one, admin.change_tenant, "Change a tenant", TenantChangeRequest, TenantAnswer,
+            problems=(*_BAD_BODY, 404, 409, 503), example={"state": "suspended"}, access=INSTALL,
+        ),
+    ]  # fmt: skip
+
+
+def _audit_endpoints(services: Services) -> list[Endpoint]:
+    audit = AuditRoutes(services)
+    return [
+        Endpoint(
+            "GET", "/admin/audit", audit.listing, "Read the audit", answer=list[AuditAnswer],
+            problems=(400, 503), queries=(*_NARROWED, *_OLDER), access=OVERSEE,
+        ),
+        Endpoint(
+            "GET", "/admin/audit/export", audit.export, "Take the audit away", media_type=NDJSON_TYPE,
+            problems=(400, 503), queries=(*_NARROWED, _AFTER), access=OVERSEE,
+        ),
+        Endpoint(
+            "GET", "/admin/audit/check", audit.check, "Check the audit's chain", answer=AuditCheckAnswer,
+            problems=(503,), access=INSPECT,
+        ),
+    ]  # fmt: skip

@@ -1,0 +1,355 @@
+"""Charges requests to the limits of tenant, key, address and operation; plain Python.
+
+The guard in front of the routes calls it once its caller is known. The state lies in the shared key-value
+store and is changed in one atomic operation, so limits hold exactly over all replicas. Invariant: a request
+is charged to all of its subjects or to none.
+
+While the store is away limits neither stop every request nor none: each replica keeps them on its own, so
+that a tenant has at most its limit times the number of replicas. The store is asked again every second.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import math
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import lru_cache
+
+from configs.schema import LimitSettings, RateSettings
+from data.access.principal import Principal
+from data.claims import TenantId
+from data.errors import InvalidValueError, RateLimitedError, UnavailableError
+from data.limits import gcra
+from data.limits.gcra import Charge, Decision, WindowUse
+from data.limits.policy import LimitOverrides, RateLimit
+from data.ports import Clock, KeyValueStore
+from data.stores.memory import MemoryStore
+from deployments.batching import Batcher
+from deployments.breaker import CircuitBreaker
+
+#: Longest wait for a store on the network before the limits are kept here, seconds.
+WAIT_S = 0.5
+#: How long a store that failed is left alone, seconds.
+REST_S = 1.0
+#: Most subjects kept while the store is away, and most addresses remembered as blocked.
+MOST_KEPT = 100_000
+#: Requests charged in one round trip.
+TOGETHER = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How one subject (tenant, key, address, operation-NAME) stands after a request."""
+
+    name: str
+    limit: RateLimit
+    decision: Decision
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """How all subjects of a request stand."""
+
+    standings: tuple[Standing, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a tenant has spent, as a whole and by operation (those that have a limit), by window."""
+
+    tenant: TenantId
+    windows: list[WindowUse]
+    operations: dict[str, list[WindowUse]]
+
+
+@dataclass(frozen=True, slots=True)
+class OperationPolicy:
+    """The limit of one operation, and the units that one call of it costs; a limit of ``None``: no own."""
+
+    cost: float
+    requests_per_minute: float | None = None
+    requests_per_hour: float | None = None
+    requests_per_day: float | None = None
+    burst_size: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """A tenant's limits, in the names of ``GET /rate-limits``. Units; a call costs 1 where none is named."""
+
+    tenant_id: TenantId
+    requests_per_minute: float
+    requests_per_hour: float
+    requests_per_day: float
+    burst_size: float
+    strategy: str
+    operation_limits: dict[str, OperationPolicy]
+
+
+class Limiter:
+    """Keeps the limits of one process. One event loop only.
+
+    ``overrides`` says what an administrator set for a tenant. ``in_thread`` for a store on the network:
+    requests that wait at the same time are charged in one round trip of a thread. A store on this machine
+    answers in less time than a thread takes to be woken, so it is asked directly.
+    """
+
+    def __init__(
+        self,
+        store: KeyValueStore,
+        settings: LimitSettings,
+        *,
+        overrides: Callable[[TenantId], LimitOverrides],
+        clock: Clock,
+        in_thread: bool = False,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._overrides = overrides
+        self._tenant, self._key, self._address, self._failures = map(
+            _limit, (settings.tenant, settings.key, settings.address, settings.failures)
+        )
+        self._operations = {name: _limit(rate) for name, rate in settings.operations.items()}
+        self._costs = settings.costs
+        self._alone = MemoryStore(clock, max_values=MOST_KEPT)
+        self._breaker = CircuitBreaker(clock, failures=1, reset_s=REST_S)
+        self._away = False
+        self._blocked_until_s: dict[str, float] = {}
+        self._thread = ThreadPoolExecutor(1, "limits") if in_thread else None
+        self._queue: Batcher[Sequence[Charge], list[Decision]] = Batcher(
+            self._charged_in_thread, max_size=TOGETHER, max_in_flight=1, max_waiting=MOST_KEPT
+        )
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether the shared store is away, so that this process keeps the limits on its own."""
+        return self._away
+
+    def close(self) -> None:
+        """Let go of the thread."""
+        if self._thread is not None:
+            self._thread.shutdown(wait=False, cancel_futures=True)
+
+    async def charge(
+        self, principal: Principal, operation: str, address: str, units: float = 1.0
+    ) -> Allowance:
+        """Charge ``units`` calls of an operation to the caller's tenant, key and address.
+
+        Raises:
+            RateLimitedError: a limit is used up; it says when to come back.
+            InvalidValueError: the request costs more than a limit ever allows at once.
+        """
+        cost = self._costs.get(operation, 1.0) * units
+        subjects = self._subjects(principal, operation, address)
+        charges = [Charge(key, limit, cost) for _, key, limit in subjects]
+        decisions = await self._decide(charges)
+        standings = tuple(
+            Standing(name, limit, decision)
+            for (name, _, limit), decision in zip(subjects, decisions, strict=True)
+        )
+        if not all(decision.allowed for decision in decisions):
+            raise _refusal(standings, cost)
+        return Allowance(standings)
+
+    async def failed(self, address: str) -> None:
+        """Charge a refused credential to the address that it came from.
+
+        Raises:
+            RateLimitedError: too many were refused; this process takes none of it until one more may be.
+        """
+        name = _network(address)
+        (decision,) = await self._decide([Charge(f"limit:{{@{name}}}:failures", self._failures, 1.0)])
+        if decision.allowed:
+            return
+        if len(self._blocked_until_s) >= MOST_KEPT:
+            del self._blocked_until_s[next(iter(self._blocked_until_s))]
+        self._blocked_until_s[name] = self._clock.now_s() + decision.retry_after_s
+        self.refuse_blocked(address)
+
+    def is_blocked(self, address: str) -> bool:
+        """Return whether too many credentials from this address were refused. Looks nowhere but here."""
+        return self._blocked_for_s(address) > 0.0
+
+    def refuse_blocked(self, address: str) -> None:
+        """Raise ``RateLimitedError`` when too many credentials from this address were refused."""
+        left_s = self._blocked_for_s(address)
+        if left_s > 0.0:
+            raise RateLimitedError(
+                "Too many credentials from this address were refused: send a good one in "
+                f"{math.ceil(left_s)} s.",
+                left_s,
+            )
+
+    def policy(self, tenant: TenantId) -> Policy:
+        """Return a tenant's limits."""
+        overrides = self._overrides(tenant)
+        limit = overrides.tenant or self._tenant
+        own = {**self._operations, **overrides.operations}
+        return Policy(
+            tenant_id=tenant,
+            requests_per_minute=limit.per_minute,
+            requests_per_hour=limit.per_hour,
+            requests_per_day=limit.per_day,
+            burst_size=limit.burst,
+            strategy="gcra",
+            operation_limits={
+                name: _operation_policy(self._costs.get(name, 1.0), own.get(name))
+                for name in sorted({*self._costs, *own})
+            },
+        )
+
+    async def usage(self, tenant: TenantId) -> Usage:
+        """Return what a tenant has spent.
+
+        Raises:
+            StoreUnavailableError: the store is away, so nobody knows.
+        """
+        overrides = self._overrides(tenant)
+        own = {**self._operations, **overrides.operations}
+        limits = {"tenant": overrides.tenant or self._tenant}
+        limits |= {f"operation:{name}": own[name] for name in sorted(own)}
+        states = await asyncio.get_running_loop().run_in_executor(
+            self._thread, lambda: [self._store.get(_key(tenant, name)) for name in limits]
+        )
+        now_us = gcra.micros_of(self._clock.now_s())
+        whole, *operations = [
+            gcra.windows(gcra.unpack(state), limit, now_us)
+            for state, limit in zip(states, limits.values(), strict=True)
+        ]
+        return Usage(tenant, whole, dict(zip(sorted(own), operations, strict=True)))
+
+    def _subjects(
+        self, principal: Principal, operation: str, address: str
+    ) -> list[tuple[str, str, RateLimit]]:
+        """Return the name, key and limit of all who are charged.
+
+        All keys of a tenant share the part in braces, so they lie together on a cluster of Redis. An address
+        is therefore counted within each tenant.
+        """
+        tenant = principal.tenant
+        overrides = self._overrides(tenant)
+        subjects = [
+            ("tenant", _key(tenant, "tenant"), overrides.tenant or self._tenant),
+            ("key", _key(tenant, f"by:{principal.subject}"), overrides.key or self._key),
+            ("address", _key(tenant, f"from:{_network(address)}"), self._address),
+        ]
+        own = overrides.operations.get(operation) or self._operations.get(operation)
+        if own is not None:
+            subjects.append((f"operation-{operation}", _key(tenant, f"operation:{operation}"), own))
+        return subjects
+
+    async def _decide(self, charges: Sequence[Charge]) -> list[Decision]:
+        if self._thread is not None:
+            return (await self._queue.submit([charges]))[0]
+        if self._breaker.allows():
+            try:
+                return self._answered(self._store.charge([charges]))[0]
+            except UnavailableError:
+                self._failed_to_answer()
+        return self._alone.charge([charges])[0]
+
+    async def _charged_in_thread(self, requests: list[Sequence[Charge]]) -> list[list[Decision]]:
+        if self._breaker.allows():
+            asked = asyncio.get_running_loop().run_in_executor(self._thread, self._store.charge, requests)
+            try:
+                return self._answered(await asyncio.wait_for(asked, WAIT_S))
+            except (UnavailableError, TimeoutError):
+                self._failed_to_answer()
+        return self._alone.charge(requests)
+
+    def _answered(self, decided: list[list[Decision]]) -> list[list[Decision]]:
+        if self._away:
+            self._alone.close()
+            self._away = False
+        self._breaker.succeeded()
+        return decided
+
+    def _failed_to_answer(self) -> None:
+        self._away = True
+        self._breaker.failed()
+
+    def _blocked_for_s(self, address: str) -> float:
+        until_s = self._blocked_until_s.get(_network(address)) if self._blocked_until_s else None
+        return 0.0 if until_s is None else max(0.0, until_s - self._clock.now_s())
+
+
+def headers(allowance: Allowance) -> dict[str, str]:
+    """Return the HTTP headers that tell how the limits stand.
+
+    ``RateLimit-Policy`` and ``RateLimit`` name every subject: ``q`` units are to be had at once or by waiting
+    ``w`` seconds, ``r`` of them now, and in ``t`` seconds all are back. The three older headers say the same
+    of the subject that has the least left.
+
+    Source: draft-ietf-httpapi-ratelimit-headers-09; the three, its version 06.
+    """
+    if not allowance.standings:
+        return {}
+    tightest = min(allowance.standings, key=lambda standing: standing.decision.remaining)
+    states = [
+        f'"{standing.name}";r={int(standing.decision.remaining)};t={math.ceil(standing.decision.reset_s)}'
+        for standing in allowance.standings
+    ]
+    return {
+        "RateLimit-Policy": ", ".join(
+            f'"{standing.name}";q={_quota(standing.limit)};w=60' for standing in allowance.standings
+        ),
+        "RateLimit": ", ".join(states),
+        "RateLimit-Limit": str(_quota(tightest.limit)),
+        "RateLimit-Remaining": str(int(tightest.decision.remaining)),
+        "RateLimit-Reset": str(math.ceil(tightest.decision.reset_s)),
+    }
+
+
+def _refusal(standings: tuple[Standing, ...], cost: float) -> RateLimitedError | InvalidValueError:
+    """Return the error of a request for which not all had room: that of who has room last."""
+    last = max(standings, key=lambda standing: standing.decision.retry_after_s)
+    limit, wait_s = last.limit, last.decision.retry_after_s
+    if math.isinf(wait_s):
+        most = min(limit.burst, limit.per_hour, limit.per_day)
+        return InvalidValueError(
+            f"The request costs {cost:g} units, and the limit of the {last.name} never allows more than "
+            f"{most:g} at once: send fewer items in it."
+        )
+    rates = {"minute": limit.per_minute, "hour": limit.per_hour, "day": limit.per_day}
+    window = last.decision.window
+    return RateLimitedError(
+        f"The limit of the {last.name} ({rates[window]:g} units a {window}) is used up: "
+        f"send again in {math.ceil(wait_s)} s.",
+        wait_s,
+        headers(Allowance(standings)),
+    )
+
+
+def _limit(rate: RateSettings) -> RateLimit:
+    return RateLimit(rate.per_minute, rate.per_hour, rate.per_day, rate.burst)
+
+
+def _operation_policy(cost: float, limit: RateLimit | None) -> OperationPolicy:
+    if limit is None:
+        return OperationPolicy(cost)
+    return OperationPolicy(cost, limit.per_minute, limit.per_hour, limit.per_day, limit.burst)
+
+
+def _quota(limit: RateLimit) -> int:
+    return int(max(limit.per_minute, limit.burst))
+
+
+def _key(tenant: TenantId, subject: str) -> str:
+    return f"limit:{{{tenant}}}:{subject}"
+
+
+@lru_cache(maxsize=4096)
+def _network(address: str) -> str:
+    """Return what an address counts as: of IPv6 its /64, the least that one customer is given."""
+    try:
+        parsed = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if isinstance(parsed, ipaddress.IPv6Address):
+        if parsed.ipv4_mapped is not None:
+            return str(parsed.ipv4_mapped)
+        return str(ipaddress.ip_network((parsed, 64), strict=False))
+    return str(parsed)
