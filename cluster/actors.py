@@ -19,6 +19,7 @@ from cluster.names import KEEPER, MODELS, NAMESPACE, PASSAGE_INDEX
 from configs.schema import Settings
 from data.claims import TenantId
 from data.codec import (
+    ACCESS,
     ANALYSES,
     AUDIT_CHECKED,
     AUDIT_EVENTS,
@@ -123,6 +124,15 @@ class KeeperActor:
     def last_feedback(self, tenant: TenantId, verdict_id: str) -> tuple[str, str] | None:
         """Return label and note of the last feedback on a verdict, or ``None``."""
         return self._reader.last_feedback(tenant, verdict_id)
+
+    def access_changes(self, after_seq: int) -> bytes:
+        """Answer ``KnowledgeReader.access_changes``."""
+        return ACCESS.encode(self._reader.access_changes(after_seq))
+
+    def append_access(self, expected_seq: int, blob: bytes, key: str | None) -> tuple[int, int, bool] | None:
+        """Write changes of keys and tenants if the last stands at a position; answer as ``append_if``."""
+        receipt = self._reader.append_access(expected_seq, CHANGES.decode(blob), idempotency_key=key)
+        return (receipt.first_seq, receipt.last_seq, receipt.replayed) if receipt else None
 
     def rebuild(self, view: str) -> int:
         """Build a view anew from the ledger while the old one serves; return its position."""

@@ -16,12 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cluster.names import KEEPER, MODELS, NAMESPACE, PASSAGE_INDEX
+from data.access.records import AccessChanges
 from data.analysis import Analysis
 from data.audit.event import AuditEvent
 from data.audit.port import AuditChecked, AuditQuery, AuditRow
 from data.catalogue import CatalogueQuery, CatalogueRow, Condition, KeptVerdict
 from data.claims import TenantId
 from data.codec import (
+    ACCESS,
     ANALYSES,
     AUDIT_CHECKED,
     AUDIT_EVENTS,
@@ -59,6 +61,8 @@ from data.views.sparql import SparqlAnswer
 PATIENCE_S = 20.0
 #: How long an index may take to be built anew: passages are embedded again where their vectors are lost.
 REBUILD_PATIENCE_S = 6 * 3600.0
+#: How long a replica waits for news of keys and tenants: older than a second, it lets nobody in.
+ACCESS_PATIENCE_S = 0.8
 #: How long a write to the audit waits for the keeper: whoever asked is waiting for the answer.
 AUDIT_PATIENCE_S = 5.0
 #: How long following the audit's whole chain, or dropping its beginning, may take.
@@ -120,6 +124,9 @@ class RemoteReader:
 
     def __init__(self, *, patience_s: float = PATIENCE_S) -> None:
         self._link = ActorLink(KEEPER, StoreUnavailableError, patience_s=patience_s)
+        self._short_link = ActorLink(
+            KEEPER, StoreUnavailableError, patience_s=min(patience_s, ACCESS_PATIENCE_S)
+        )
 
     def position(self) -> int:
         """Return the ledger position of the last change of knowledge."""
@@ -187,6 +194,18 @@ class RemoteReader:
         """Return label and note of the last feedback on a verdict, or ``None``."""
         found: tuple[str, str] | None = self._link.call("last_feedback", tenant, verdict_id)
         return found
+
+    def access_changes(self, after_seq: int) -> AccessChanges:
+        """Return the keys and tenants written after a position, or fail within a second."""
+        return ACCESS.decode(self._short_link.call("access_changes", after_seq))
+
+    def append_access(
+        self, expected_seq: int, changes: Sequence[Change], *, idempotency_key: str | None = None
+    ) -> WriteReceipt | None:
+        """Write changes of keys and tenants if the last of them stands at a position; else nothing."""
+        key = idempotency_key or uuid.uuid4().hex
+        written = self._link.call("append_access", expected_seq, CHANGES.encode(list(changes)), key)
+        return WriteReceipt(*written) if written else None
 
     def stats(self) -> dict[str, Any]:
         """Return sizes and positions of the ledger and its views."""

@@ -12,6 +12,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
+from data.access.records import AccessChanges
 from data.analysis import Analysis
 from data.audit.event import AuditEvent
 from data.audit.port import AuditChecked, AuditQuery, AuditRow
@@ -75,6 +76,7 @@ CATALOGUE_ROWS: Codec[list[CatalogueRow]] = Codec(list[CatalogueRow])
 CONDITION: Codec[Condition] = Codec(Condition)
 PAST_VERDICTS: Codec[list[PastVerdict]] = Codec(list[PastVerdict])
 KEPT_VERDICT: Codec[KeptVerdict | None] = Codec(KeptVerdict | None)
+ACCESS: Codec[AccessChanges] = Codec(AccessChanges)
 AUDIT_EVENTS: Codec[list[AuditEvent]] = Codec(list[AuditEvent])
 AUDIT_QUERY: Codec[AuditQuery] = Codec(AuditQuery)
 AUDIT_ROWS: Codec[list[AuditRow]] = Codec(list[AuditRow])

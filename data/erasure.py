@@ -25,7 +25,7 @@ from data.errors import CorruptDataError, InvalidValueError, NotFoundError
 from data.keeper import Keeper
 from data.knowledge import Change
 from data.ledger import Ledger
-from data.ledger_erasure import ERASE, ErasureRow, erase_rows, held_in_ledger, last_erasure, read_erasure
+from data.ledger_erasure import ERASE, ErasureRow, erase_rows, erasures, held_in_ledger, last_erasure
 from data.ports import Clock, KeyValueStore
 from data.redaction import content_of, is_erased
 from data.store_sweep import held_in_store, sweep
@@ -86,7 +86,9 @@ class Eraser:
             ConflictError: a view is being built, a backup is at work, or the ledger is being compacted.
         """
         if tenant in (SYSTEM_TENANT, SHARED_TENANT):
-            raise InvalidValueError(f"The tenant {tenant} is part of the software: delete its things instead.")
+            raise InvalidValueError(
+                f"The tenant {tenant} is part of the software: delete its things instead."
+            )
         with self._keeper.erasing() as ledger:
             said = last_erasure(ledger, tenant)
             if said is None or said[1].state == "asked":
@@ -100,7 +102,8 @@ class Eraser:
 
     def pending(self) -> list[TenantId]:
         """Return the tenants whose erasure was asked for and has no proof yet."""
-        return self._keeper.erasures_left()
+        known = erasures(self._keeper.ledger)
+        return [tenant for tenant, row in known.items() if row.state == "asked"]
 
     def verify_erased(self, tenant: TenantId) -> Remains:
         """Count what every store has of a tenant, reading its files and the ledger again."""
@@ -137,7 +140,14 @@ class Eraser:
             raise CorruptDataError(f"The tenant {tenant} is not gone ({left}): repeat the erasure.")
         at = ledger.read(seq - 1, 1)[0].ts
         bare = Erased(
-            tenant, at, seq, asked.head, asked.counts, after, asked.backups, old_copies(self._home),
+            tenant,
+            at,
+            seq,
+            asked.head,
+            asked.counts,
+            after,
+            asked.backups,
+            old_copies(self._home),
             lineage_of(self._home),
         )
         proof = replace(bare, sha256=digest(bare))

@@ -7,6 +7,7 @@
     │  ├─ NotFoundError            no such thing, or not this tenant's
     │  ├─ QueryLimitError          a query that needs more time or memory than one may have
     │  ├─ ConflictError            it exists already, or changed meanwhile
+    │  │  └─ QuotaError             as many things of a kind as the tenant may keep
     │  ├─ AuthError                no credential, or one that is not good
     │  │  └─ CredentialError           carries, for the audit alone, what was not good about it
     │  ├─ ForbiddenError           who asks is known, and may not do this
@@ -44,6 +45,7 @@ __all__ = [
     "ModelUnavailableError",
     "NotFoundError",
     "QueryLimitError",
+    "QuotaError",
     "RateLimitedError",
     "RequestError",
     "StoreUnavailableError",
@@ -88,6 +90,10 @@ class CredentialError(AuthError):
 
     def __str__(self) -> str:
         return str(self.args[0])
+
+
+class QuotaError(ConflictError):
+    """The tenant has as many things of a kind as it may keep; HTTP 409, for deleting one mends it."""
 
 
 class ForbiddenError(RequestError):

@@ -7,27 +7,30 @@ its rows are durable in the ledger and applied to every view and to the vectors,
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, Protocol
+from typing import Protocol
 
 from data import changes, segments
+from data.admission import Admission
 from data.claims import TenantId
 from data.commits import GroupCommit
 from data.compaction import Compacted, Superseded, erase, old_copies, remove_discarded, size_of, superseded
 from data.errors import ConflictError, InvalidValueError, KiteError, StoreUnavailableError
+from data.home_lock import hold_home
 from data.knowledge import Change
-from data.ledger import Entry, Horizon, Ledger, Writing
+from data.ledger import Entry, Horizon, Ledger, Writing, Written
 from data.ledger_schema import NOT_KNOWLEDGE
 from data.ports import Clock, WriteReceipt
 from data.scrub import Checked, checked
 from data.views.library import Library, ViewState
 from data.views.view import View
+
+__all__ = ["VECTORS", "Keeper", "KeeperStats", "VectorSink", "hold_home"]
 
 #: Entries read from the ledger at a time while a view catches up.
 PAGE = 2_000
@@ -93,6 +96,7 @@ class Keeper(Library):
             self._closing = threading.Event()
             self._compaction = self._found_compaction()
             self.refresh()
+            self._admission = Admission(self._ledger, self, home)
         except BaseException:
             self._lock.close()
             raise
@@ -212,13 +216,43 @@ class Keeper(Library):
             return
         self._kept_from = (said.seq, said.ts)
         erase(self._ledger, self._home, gone or superseded(self._ledger, self._home, said.seq))
+        self.renew()
+        self._ledger.finish_compaction(said.asked_seq)
+
+    def renew(self) -> None:
+        """Write the ledger's file and every view anew, so that nothing of what was taken out is left."""
         with self._apply_lock:  # nobody takes in a segment while files go
             remove_discarded(self._ledger, self._home)
         self._ledger.reclaim()
         for name in (*self.states(), VECTORS):
             self._rebuild(name)
         self.purge()
-        self._ledger.finish_compaction(said.asked_seq)
+
+    @property
+    def ledger(self) -> Ledger:
+        """The ledger, for reading."""
+        return self._ledger
+
+    @contextmanager
+    def erasing(self) -> Iterator[Ledger]:
+        """Lend the ledger to who erases a tenant: nothing is rebuilt or backed up meanwhile.
+
+        Raises:
+            ConflictError: something is.
+        """
+        from data.backups.source import backup_lock
+
+        with self._alone(), backup_lock(self._home):
+            yield self._ledger
+
+    def write_own(self, changes: Sequence[Change]) -> tuple[Entry, ...]:
+        """Write rows that no caller may send, and let every view have them."""
+        with self._apply_lock:
+            self._catch_up_views()
+            (written,) = self._ledger.append_all([Writing(tuple(changes))])
+            self._publish(written.entries)
+            self._admission.forget()
+            return written.entries
 
     def _found_compaction(self) -> threading.Thread | None:
         """Refuse the erased past from now on; return who finishes a compaction that was cut off."""
@@ -321,9 +355,17 @@ class Keeper(Library):
             self._catch_up_views()
             if any(change.kind not in _NOT_KNOWLEDGE for one in writings for change in one.changes):
                 self._catch_up_vectors()
-            written = self._ledger.append_all(writings)
-            self._publish([entry for one in written for entry in one.entries])
-            return [one.receipt for one in written]
+            refusals = self._admission.refusals(writings)
+            passed = [one for one, refusal in zip(writings, refusals, strict=True) if refusal is None]
+            try:
+                written = iter(self._ledger.append_all(passed) if passed else [])
+            except BaseException:
+                self._admission.forget()
+                raise
+            answers = [refusal or next(written) for refusal in refusals]
+            done = [one for one in answers if isinstance(one, Written)]
+            self._publish([entry for one in done for entry in one.entries])
+            return [one.receipt if isinstance(one, Written) else one for one in answers]
 
     def _publish(self, entries: Sequence[Entry]) -> None:
         """Apply entries that every view is ready for, then let readers know of them."""
@@ -349,19 +391,3 @@ class Keeper(Library):
             self._vectors.apply([entry for entry in page if entry.kind not in _NOT_KNOWLEDGE])
             after = page[-1].seq
         self._knowledge_seq = known
-
-
-def hold_home(path: Path) -> IO[bytes]:
-    """Take the home for this process, for as long as the file returned (its lock file) is open.
-
-    Raises:
-        StoreUnavailableError: another process has it.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    file = path.open("ab")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as exc:
-        file.close()
-        raise StoreUnavailableError(f"Another keeper owns {path.parent.parent}: stop it first.") from exc
-    return file

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -20,6 +20,7 @@ from data.chain import GENESIS, Entry, chained, follow
 from data.claims import TenantId
 from data.errors import ConflictError, InvalidValueError, KiteError
 from data.knowledge import Change
+from data.ledger_rewrite import rewrite
 from data.ledger_schema import IS_KNOWLEDGE, SCHEMA, prepare, rechain
 from data.ports import Clock, WriteReceipt
 from data.sqlite import Database
@@ -32,6 +33,10 @@ SELECT seq, ts, tenant, actor, kind, key, payload, sha256 FROM entries WHERE seq
 _LATEST = """
 SELECT seq, ts, tenant, actor, kind, key, payload, sha256 FROM entries
 WHERE tenant = ? AND kind = ? AND key = ? ORDER BY seq DESC LIMIT 1
+"""
+_OF_TENANT = """
+SELECT seq, ts, tenant, actor, kind, key, payload, sha256 FROM entries
+WHERE tenant = ? AND seq > ? AND (? IS NULL OR kind = ?) ORDER BY seq LIMIT 1000
 """
 _KNOWLEDGE_SEQ = f"SELECT max(seq) FROM entries WHERE {IS_KNOWLEDGE} AND seq <= ?"  # noqa: S608 - constant
 #: Of a compaction: whose row it is (no tenant's), its kind and its key.
@@ -147,6 +152,34 @@ class Ledger:
         with self._database.reading() as connection:
             row = connection.execute(_LATEST, (tenant, kind, key)).fetchone()
         return Entry(*row) if row else None
+
+    def entries_of(self, tenant: TenantId, kind: str | None = None) -> Iterator[Entry]:
+        """Yield a tenant's rows in order, all or those of a kind."""
+        after = 0
+        while True:
+            with self._database.reading() as connection:
+                page = connection.execute(_OF_TENANT, (tenant, after, kind, kind)).fetchall()
+            if not page:
+                return
+            yield from (Entry(*row) for row in page)
+            after = page[-1][0]
+
+    def requests_of(self, tenant: TenantId) -> int:
+        """Return how many requests of a tenant are known by name."""
+        return self._number("SELECT count(*) FROM idempotency WHERE tenant = ?", tenant)
+
+    def replace_rows(self, changed: Mapping[int, Entry], tenant: TenantId, discarded: Sequence[str]) -> None:
+        """Put other rows in the place of those at these positions: see ``data.ledger_rewrite``.
+
+        Raises:
+            CorruptDataError: a row of the ledger does not hold; nothing is changed.
+        """
+        with self._database.writing() as connection:
+            rewrite(connection, self._path, changed)
+            connection.execute("DELETE FROM idempotency WHERE tenant = ?", (tenant,))
+            connection.executemany(
+                "INSERT OR IGNORE INTO discarded VALUES (?)", [(uri,) for uri in discarded]
+            )
 
     def is_written(self, tenant: TenantId, idempotency_key: str) -> bool:
         """Return whether something was written with this key."""

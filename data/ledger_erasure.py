@@ -44,7 +44,7 @@ def read_erasure(payload: bytes) -> ErasureRow:
 
 
 def last_erasure(ledger: Ledger, tenant: TenantId) -> tuple[int, ErasureRow] | None:
-    """Return the position and content of the last row on a tenant's erasure, ``None`` where none was asked."""
+    """Return the last row on a tenant's erasure with its position, ``None`` where none was asked."""
     entry = ledger.latest(SYSTEM_TENANT, ERASE, tenant)
     return (entry.seq, read_erasure(entry.payload)) if entry else None
 
@@ -52,19 +52,16 @@ def last_erasure(ledger: Ledger, tenant: TenantId) -> tuple[int, ErasureRow] | N
 def erasures(ledger: Ledger) -> dict[TenantId, ErasureRow]:
     """Return every tenant that was, or is to be, erased with its last row."""
     return {
-        TenantId(entry.key): read_erasure(entry.payload)
-        for entry in ledger.entries_of(SYSTEM_TENANT, ERASE)
+        TenantId(entry.key): read_erasure(entry.payload) for entry in ledger.entries_of(SYSTEM_TENANT, ERASE)
     }
 
 
 def held_in_ledger(ledger: Ledger, home: Path, tenant: TenantId) -> dict[str, int]:
     """Count the rows that still tell something of a tenant, its segments, and the names of its requests."""
     rows, files = 0, 0
-    for entry in ledger.entries_of(tenant):
-        rows += not _is_bare(entry)
+    for entry in (*ledger.entries_of(tenant), *_records(ledger, tenant)):
+        rows += _tells(ledger, entry)
         files += _holds_segment(home, entry)
-    for entry in _records(ledger, tenant):
-        rows += not is_erased(entry.payload) and not _is_last_record(ledger, entry)
     return {"ledger: rows": rows, "ledger: requests": ledger.requests_of(tenant), "segments": files}
 
 
@@ -79,16 +76,14 @@ def erase_rows(ledger: Ledger, home: Path, tenant: TenantId, *, before: int) -> 
     changed: dict[int, Entry] = {}
     discarded: list[str] = []
     for entry in [*ledger.entries_of(tenant), *_records(ledger, tenant)]:
-        if entry.seq < before and not _is_bare(entry) and not _is_last_record(ledger, entry):
+        if entry.seq < before and _tells(ledger, entry):
             changed[entry.seq] = _bare(home, entry, discarded)
     ledger.replace_rows(changed, tenant, discarded)
 
 
 def _records(ledger: Ledger, tenant: TenantId) -> Iterator[Entry]:
     """Yield what the installation kept of a tenant: its records, which have its name."""
-    yield from (
-        entry for entry in ledger.entries_of(SYSTEM_TENANT, "tenant.put") if entry.key == tenant
-    )
+    yield from (entry for entry in ledger.entries_of(SYSTEM_TENANT, "tenant.put") if entry.key == tenant)
 
 
 def _is_last_record(ledger: Ledger, entry: Entry) -> bool:
@@ -100,8 +95,10 @@ def _is_last_record(ledger: Ledger, entry: Entry) -> bool:
     return last is not None and last.seq == entry.seq and last_erasure(ledger, of) is not None
 
 
-def _is_bare(entry: Entry) -> bool:
-    return entry.actor == NOBODY and is_redacted(entry.payload)
+def _tells(ledger: Ledger, entry: Entry) -> bool:
+    """Return whether a row still tells something of its tenant."""
+    is_bare = entry.actor == NOBODY and is_redacted(entry.payload)
+    return not is_bare and not _is_last_record(ledger, entry)
 
 
 def _bare(home: Path, entry: Entry, discarded: list[str]) -> Entry:

@@ -79,8 +79,10 @@ def prepare(path: Path) -> None:
             number, tables = _found(found)
             if number < _RECHAINED and tables:
                 _copy(found, path)
-            elif number < FORMAT:
-                _check_tables({name: sql for name, sql in tables.items() if name not in _OLD}, path, number)
+            elif number < FORMAT and tables:
+                # A missing table must not be made anew, empty; indexes that go need not be as declared.
+                going = {f"index {name}" for name in _GONE}
+                _check_tables({name: sql for name, sql in tables.items() if name not in going}, path)
             if number < FORMAT:
                 _migrate(found, path, rechains=bool(tables) and number < _RECHAINED)
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from data.access.records import AccessChanges
 from data.catalogue import CatalogueQuery, CatalogueRow, Condition, KeptVerdict
 from data.claims import TenantId
 from data.feedback import CalibrationMark, CalibrationQuery, FeedbackSample
@@ -118,6 +119,19 @@ class KnowledgeReader(Protocol):
         """Return label and note of the last feedback on a verdict, or ``None``."""
         ...
 
+    def access_changes(self, after_seq: int) -> AccessChanges:
+        """Return the keys and tenants written after a position; ``seq`` is the last of all, 0 for none."""
+        ...
+
+    def append_access(
+        self, expected_seq: int, changes: Sequence[Change], *, idempotency_key: str | None = None
+    ) -> WriteReceipt | None:
+        """Write changes of keys and tenants if the last of them stands at a position; else nothing: ``None``.
+
+        A repetition with the same key answers the first receipt, wherever the last one stands now.
+        """
+        ...
+
 
 class CataloguedKnowledge(Knowledge, Protocol):
     """Everything the keeper answers, the calls of the knowledge API among it."""
@@ -140,6 +154,10 @@ class CataloguedKnowledge(Knowledge, Protocol):
 
     def kept_verdict(self, tenant: TenantId, verdict_id: str) -> KeptVerdict | None:
         """Return a verdict with the question behind it, or ``None``."""
+        ...
+
+    def access_changes(self, after_seq: int) -> AccessChanges:
+        """Return the keys and tenants written after a position."""
         ...
 
 
@@ -198,6 +216,20 @@ class LocalReader:
             # A retry of what was written is answered as it was, though its condition holds no longer.
             known = self._knowledge.is_written(condition.tenant, idempotency_key)
             if not known and not self._holds(condition):
+                return None
+            return self._knowledge.append(changes, idempotency_key=idempotency_key)
+
+    def access_changes(self, after_seq: int) -> AccessChanges:
+        """Return the keys and tenants written after a position; ``seq`` is the last of all, 0 for none."""
+        return self._knowledge.access_changes(after_seq)
+
+    def append_access(
+        self, expected_seq: int, changes: Sequence[Change], *, idempotency_key: str | None = None
+    ) -> WriteReceipt | None:
+        """Write changes of keys and tenants if the last of them stands at a position; else nothing."""
+        with self._gate.writing():
+            known = bool(changes) and self._knowledge.is_written(changes[0].tenant, idempotency_key)
+            if not known and self._knowledge.access_changes(expected_seq).seq != expected_seq:
                 return None
             return self._knowledge.append(changes, idempotency_key=idempotency_key)
 

@@ -17,7 +17,7 @@ from data.ports import KeyValueStore
 _LMDB = Path("cache") / "data.mdb"
 #: What overwrites freed pages: a value that takes one page of its own.
 _FILLER, _FILLER_KEY = bytes(3_000), "erasing/"
-_VALUES = 2_000
+_VALUES, _PAGE_BYTES = 500, 4_096
 
 
 def prefixes(tenant: TenantId) -> dict[str, str]:
@@ -51,10 +51,9 @@ def overwrite_free_pages(store: KeyValueStore, file: Path) -> None:
     LMDB takes free pages before it lets the file grow, and those of the last transactions only later: twice.
     """
     for _ in range(2):
-        written = 0
+        start, written = file.stat().st_size, 0
         try:
-            blocks = _blocks(file)
-            while written * 4_096 < blocks:
+            while file.stat().st_size <= start and written * _PAGE_BYTES <= start:
                 for number in range(written, written + _VALUES):
                     store.put(f"{_FILLER_KEY}{number:09d}", _FILLER, ttl_s=600.0)
                 written += _VALUES
@@ -63,8 +62,3 @@ def overwrite_free_pages(store: KeyValueStore, file: Path) -> None:
         finally:
             for key, _ in store.scan(_FILLER_KEY):
                 store.delete(key)
-
-
-def _blocks(file: Path) -> int:
-    """Return the bytes the file takes on disk: it is sparse, its size being that of the map."""
-    return file.stat().st_blocks * 512

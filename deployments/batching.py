@@ -6,9 +6,8 @@ longest. One event loop only.
 
 Source: J. Nagle, "On packet switches with infinite storage", IEEE Trans. Communications 35 (1987): fair
 queueing by turns. Deficit round robin (Shreedhar & Varghese, SIGCOMM 1995) is the same where every item costs
-the same. When the room is full, the longest queue gives way, its last first: B. Suter, T. V. Lakshman,
-D. Stiliadis, A. K. Choudhury, "Buffer management schemes for supporting TCP in gigabit routers with per-flow
-queueing", IEEE J. Selected Areas in Communications 17 (1999).
+the same. When the room is full the longest queue gives way: P. McKenney, "Stochastic fairness queuing",
+Internetworking: Research and Experience 2 (1991).
 """
 
 from __future__ import annotations

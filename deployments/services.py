@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequen
 from dataclasses import dataclass, field
 from typing import Any
 
-from data.access.port import AccessAdmin
+from data.access.desk import AccessDesk
 from data.access.principal import Principal
 from data.audit.event import AuditEvent
 from data.audit.port import AuditSink
@@ -21,6 +21,7 @@ from deployments.calibration import CalibrationDesk
 from deployments.door import Door, OpenDoor
 from deployments.extraction import Extract
 from deployments.knowledge import KnowledgeDesk
+from deployments.limiter import Limiter
 from deployments.replay import VerdictDesk
 
 
@@ -87,8 +88,11 @@ class AccessServices:
     record: Callable[[AuditEvent, bool], Awaitable[None]] = _unrecorded
     address_of: Callable[[MutableMapping[str, Any]], str] = _peer
     audit_reads: bool = False
+    #: Tells limits and what is spent of them; they are kept where ``limits_enabled``.
+    limiter: Limiter | None = None
+    limits_enabled: bool = False
     #: Keys and tenants; ``None`` where an installation keeps none.
-    desk: AccessAdmin | None = None
+    desk: AccessDesk | None = None
     #: The audit's lines; ``None`` where none are kept.
     audit: AuditSink | None = None
 

@@ -26,7 +26,7 @@ from data.views.vectors import ReadEntries
 from tasks.session import add_settings_arguments, connect, settings_from
 
 #: The views by name, in the order in which they are built.
-VIEWS = ("passages", "facts", "graph", "history", "vectors")
+VIEWS = ("passages", "facts", "graph", "history", "access", "vectors")
 #: Longest time one view may take to be built, seconds.
 PATIENCE_S = 6 * 3600.0
 

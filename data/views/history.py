@@ -43,6 +43,11 @@ _ADD_VERDICT = """
 INSERT INTO verdicts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT(tenant, id) DO NOTHING
 """
 
+_COUNTS = {
+    table: f"SELECT count(*) FROM {table} WHERE tenant = ?"  # noqa: S608 - names of the tables above
+    for table in ("verdicts", "feedback", "labelled", "calibration")
+}
+
 
 class HistoryView(SqliteView):
     """Verdicts and feedback of all tenants in one SQLite file.
@@ -131,12 +136,7 @@ class HistoryView(SqliteView):
     def held(self, tenant: TenantId) -> dict[str, int]:
         """Return how many rows of a tenant there are."""
         with self._database.reading() as connection:
-            return {
-                table: connection.execute(
-                    f"SELECT count(*) FROM {table} WHERE tenant = ?", (tenant,)
-                ).fetchone()[0]  # noqa: S608, E501 - constant
-                for table in ("verdicts", "feedback", "labelled", "calibration")
-            }
+            return {table: connection.execute(sql, (tenant,)).fetchone()[0] for table, sql in _COUNTS.items()}
 
     def _take(self, connection: sqlite3.Connection, entries: Sequence[Entry]) -> None:
         for entry in entries:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from data.access.records import AccessChanges
 from data.catalogue import CatalogueQuery, CatalogueRow, KeptVerdict
 from data.claims import SHARED_TENANT, TenantId
 from data.errors import InvalidValueError, NotFoundError
@@ -19,6 +20,7 @@ from data.feedback import CalibrationMark, CalibrationQuery, FeedbackSample
 from data.knowledge import Document, Fact, Passage, PastVerdict, Pattern, PatternHit, Source
 from data.ledger import Entry
 from data.ports import HistoryQuery, Hit, Query
+from data.views.access import AccessView
 from data.views.facts import FactFilter, FactsView
 from data.views.graph import GraphView, graph_of
 from data.views.history import HistoryView
@@ -43,7 +45,7 @@ class ViewState:
 
 
 class Library:
-    """The four views under ``home``. Any thread may read; one at a time applies.
+    """The five views under ``home``. Any thread may read; one at a time applies.
 
     ``newest`` is the ledger's last position where it is known: a view that claims more belongs to another
     ledger.
@@ -60,6 +62,7 @@ class Library:
         self._facts = Served(folder / "facts.duckdb", lambda path: FactsView(path, home), newest)
         self._graph = Served(folder / "graph", lambda path: GraphView(path, home), newest)
         self._history = Served(folder / "history.sqlite", HistoryView, newest)
+        self._rights = Served(folder / "access.sqlite", AccessView, newest)
         self.limit_queries(SparqlLimits())
 
     def limit_queries(self, limits: SparqlLimits) -> None:
@@ -108,7 +111,7 @@ class Library:
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
     def _served(self) -> tuple[Served[Any], ...]:
-        return self._passages, self._facts, self._graph, self._history
+        return self._passages, self._facts, self._graph, self._history, self._rights
 
     def _called(self, name: str) -> Served[Any]:
         for one in self._served():
@@ -221,6 +224,10 @@ class Library:
     def verdict_labels(self, tenant: TenantId) -> dict[str, int]:
         """Return how often each label was given to a tenant's claims."""
         return self._facts.ask(lambda view: view.verdict_labels(tenant))
+
+    def access_changes(self, after_seq: int) -> AccessChanges:
+        """Return the keys and tenants written after a position; ``seq`` is the last of all, 0 for none."""
+        return self._rights.ask(lambda view: view.changes(after_seq))
 
     def states(self) -> dict[str, ViewState]:
         """Return each view's state by its name."""

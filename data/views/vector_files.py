@@ -93,6 +93,15 @@ def load_tables(folder: Path, identity: dict[str, Any]) -> tuple[int, list[Store
         return 0, []
 
 
+def tenants_in(folder: Path) -> set[TenantId]:
+    """Return the tenants that the current version has vectors of; none where there is no version."""
+    try:
+        manifest = msgspec.json.decode((folder / _MANIFEST).read_bytes(), type=_Manifest)
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+        return set()
+    return {part.tenant for part in manifest.parts}
+
+
 def _unused(folder: Path, name: str) -> str:
     """Return a name of no version there: an index built anew stands for the position of the one before it."""
     number = 0

@@ -12,16 +12,20 @@ from deployments.api.admin_schemas import (
     AuditCheckAnswer,
     KeyAnswer,
     KeyRequest,
+    RateLimitsAnswer,
     RotateRequest,
     RouteAnswer,
     TenantAnswer,
     TenantChangeRequest,
     TenantRequest,
+    UsageAnswer,
     WhoAnswer,
 )
+from deployments.api.knowledge_endpoints import IDEMPOTENCY_KEY
 from deployments.api.openapi import Endpoint
 from deployments.api.routes.admin import AdminRoutes
 from deployments.api.routes.audit import NDJSON_TYPE, AuditRoutes
+from deployments.api.routes.limits import LimitRoutes
 from deployments.api.routes.rule_table import RuleTableRoutes
 from deployments.api.rules import ADMINISTER, INSPECT, INSTALL, OVERSEE, READ
 from deployments.services import Services
@@ -65,6 +69,7 @@ def admin_endpoints(services: Services, rules: RuleTableRoutes) -> list[Endpoint
         *_key_endpoints(services),
         *_tenant_endpoints(services),
         *_audit_endpoints(services),
+        *_limit_endpoints(services),
     ]
 
 
@@ -74,7 +79,8 @@ def _key_endpoints(services: Services) -> list[Endpoint]:
         Endpoint("GET", "/admin/me", admin.who, "Who you are", answer=WhoAnswer, access=READ),
         Endpoint(
             "POST", "/admin/keys", admin.create_key, "Make a key", KeyRequest, KeyAnswer,
-            problems=(*_BAD_BODY, 404, 409, 503), example=_KEY, status=201, access=ADMINISTER,
+            problems=(*_BAD_BODY, 404, 409, 503), queries=(IDEMPOTENCY_KEY,), example=_KEY, status=201,
+            access=ADMINISTER,
         ),
         Endpoint(
             "GET", "/admin/keys", admin.keys, "List keys", answer=list[KeyAnswer], problems=(503,),
@@ -83,7 +89,8 @@ def _key_endpoints(services: Services) -> list[Endpoint]:
         Endpoint("GET", one, admin.key, "Show a key", answer=KeyAnswer, problems=(404, 503), access=OVERSEE),
         Endpoint(
             "POST", f"{one}/rotate", admin.rotate_key, "Replace a key", RotateRequest, KeyAnswer,
-            problems=(*_BAD_BODY, 404, 409, 503), example={"overlap_s": 3600}, status=201, access=ADMINISTER,
+            problems=(*_BAD_BODY, 404, 409, 503), queries=(IDEMPOTENCY_KEY,), example={"overlap_s": 3600},
+            status=201, access=ADMINISTER,
         ),
         Endpoint(
             "DELETE", one, admin.revoke_key, "Revoke a key", answer=KeyAnswer, problems=(404, 409, 503),
@@ -97,7 +104,8 @@ def _tenant_endpoints(services: Services) -> list[Endpoint]:
     return [
         Endpoint(
             "POST", "/admin/tenants", admin.create_tenant, "Make a tenant", TenantRequest, TenantAnswer,
-            problems=(*_BAD_BODY, 409, 503), example=_TENANT, status=201, access=INSTALL,
+            problems=(*_BAD_BODY, 409, 503), queries=(IDEMPOTENCY_KEY,), example=_TENANT, status=201,
+            access=INSTALL,
         ),
         Endpoint(
             "GET", "/admin/tenants", admin.tenants, "List tenants", answer=list[TenantAnswer],
@@ -128,5 +136,19 @@ def _audit_endpoints(services: Services) -> list[Endpoint]:
         Endpoint(
             "GET", "/admin/audit/check", audit.check, "Check the audit's chain", answer=AuditCheckAnswer,
             problems=(503,), access=INSPECT,
+        ),
+    ]  # fmt: skip
+
+
+def _limit_endpoints(services: Services) -> list[Endpoint]:
+    limits = LimitRoutes(services)
+    return [
+        Endpoint(
+            "GET", "/rate-limits", limits.policy, "Your limits", answer=RateLimitsAnswer, problems=(503,),
+            access=READ,
+        ),
+        Endpoint(
+            "GET", "/rate-limits/usage", limits.usage, "What you have spent", answer=UsageAnswer,
+            problems=(503,), access=READ,
         ),
     ]  # fmt: skip

@@ -11,6 +11,8 @@ from typing import Annotated, Literal, NotRequired
 from pydantic import Field, StringConstraints
 from typing_extensions import TypedDict
 
+from data.access.desk import MAX_OVERLAP_S
+from data.access.keys import MAX_ADDRESSES
 from data.access.roles import Role
 from data.limits.gcra import MOST_UNITS
 from deployments.api.schemas import StrictBody
@@ -18,9 +20,6 @@ from deployments.api.schemas import StrictBody
 _TENANT = r"^[a-z0-9][a-z0-9-]{0,62}$"
 _CLOCK = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"
 
-#: Longest overlap of a rotated key with its successor, seconds: 30 days.
-MAX_OVERLAP_S = 30 * 24 * 3600
-MAX_ADDRESSES = 64
 
 RoleName = Annotated[str, Field(json_schema_extra={"enum": [role.value for role in Role]}, max_length=16)]
 TenantName = Annotated[str, StringConstraints(pattern=_TENANT)]
@@ -225,3 +224,43 @@ class RouteAnswer(TypedDict):
     operation: str
     installation: bool
     audited: bool
+
+
+class OperationLimitAnswer(TypedDict):
+    """What one call of an operation costs, and the operation's own limit, if it has one."""
+
+    cost: float
+    requests_per_minute: float | None
+    requests_per_hour: float | None
+    requests_per_day: float | None
+    burst_size: float | None
+
+
+class RateLimitsAnswer(TypedDict):
+    """A tenant's limits in cost units; a call costs 1 where no other cost is named."""
+
+    tenant_id: str
+    requests_per_minute: float
+    requests_per_hour: float
+    requests_per_day: float
+    burst_size: float
+    strategy: str
+    operation_limits: dict[str, OperationLimitAnswer]
+    enabled: bool
+
+
+class WindowAnswer(TypedDict):
+    """How much of a window is spent, and in how many seconds it is as new."""
+
+    limit: float
+    used: float
+    remaining: float
+    reset_s: float
+
+
+class UsageAnswer(TypedDict):
+    """What a tenant has spent, by window (minute, hour, day)."""
+
+    tenant_id: str
+    windows: dict[str, WindowAnswer]
+    operations: dict[str, dict[str, WindowAnswer]]

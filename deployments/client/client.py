@@ -1,7 +1,7 @@
 """A typed, synchronous client of the HTTP interface, for programs, the command line and Gymnasium.
 
-Errors of the service come back as the classes of ``data.errors`` that caused them. A 503 is tried again after
-the seconds in its Retry-After; nothing else is, because a step or a write may have happened.
+Errors of the service come back as the classes of ``data.errors`` that caused them. A 429 and a 503 are tried
+again after the seconds in their Retry-After; nothing else is, because a step or a write may have happened.
 """
 
 from __future__ import annotations
@@ -48,18 +48,23 @@ class SessionConfigFields(TypedDict, total=False):
 
 
 class KiteClient:
-    """Speaks to one service. Close it, or use it as a context manager. Safe to share between threads."""
+    """Speaks to one service, with ``api_key`` where it asks for one. Safe to share between threads.
+
+    Close it, or use it as a context manager.
+    """
 
     def __init__(
         self,
         base_url: str = DEFAULT_URL,
         *,
+        api_key: str | None = None,
         timeout_s: float = 60.0,
         retries: int = 3,
         transport: httpx.BaseTransport | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._http = httpx.Client(base_url=base_url, timeout=timeout_s, transport=transport)
+        headers = {} if api_key is None else {"Authorization": f"ApiKey {api_key}"}
+        self._http = httpx.Client(base_url=base_url, headers=headers, timeout=timeout_s, transport=transport)
         self._retries = retries
         self._sleep = sleep
 
@@ -183,7 +188,7 @@ class KiteClient:
     def _send(self, method: str, path: str, body: Any, query: Mapping[str, str]) -> httpx.Response:
         for attempt in range(self._retries + 1):
             response = self._try(method, path, body, query)
-            if response.status_code != 503 or attempt == self._retries:
+            if response.status_code not in (429, 503) or attempt == self._retries:
                 break
             self._sleep(min(MAX_WAIT_S, _retry_after_s(response)))
         if response.is_success:

@@ -8,7 +8,8 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from data.access.port import AccessAdmin, KeyWish
+from data.access.desk import AccessDesk
+from data.access.keys import OVERLAP_S, KeyWish
 from data.access.records import KeyRecord, TenantRecord
 from data.claims import TenantId, tenant_id
 from data.errors import ForbiddenError, InvalidValueError, NotFoundError, UnavailableError
@@ -24,12 +25,10 @@ from deployments.api.admin_values import (
     tenant_answer,
 )
 from deployments.api.context import principal_of
+from deployments.api.knowledge_requests import idempotency_key
 from deployments.api.reading import fit, json_body
 from deployments.api.responses import json_response
 from deployments.services import Services
-
-#: How long a rotated key goes on working when nothing else is asked for, seconds.
-OVERLAP_S = 24 * 3600.0
 
 
 class AdminRoutes:
@@ -62,7 +61,9 @@ class AdminRoutes:
             addresses=tuple(asked.addresses or ()),
             hours=None if asked.hours is None else hours_of(asked.hours),
         )
-        text, record = await asyncio.to_thread(self._desk().create_key, wish, actor=_actor(request))
+        text, record = await asyncio.to_thread(
+            self._desk().create_key, wish, actor=_actor(request), idempotency_key=idempotency_key(request)
+        )
         where = f"{request.url.path}/{record.id}"
         return json_response({**key_answer(record), "key": text}, status=201, headers={"Location": where})
 
@@ -81,7 +82,11 @@ class AdminRoutes:
         overlap_s = OVERLAP_S if asked.overlap_s is None else asked.overlap_s
         old = await self._key(request)
         text, record = await asyncio.to_thread(
-            self._desk().rotate_key, old.id, overlap_s=overlap_s, actor=_actor(request)
+            self._desk().rotate_key,
+            old.id,
+            overlap_s=overlap_s,
+            actor=_actor(request),
+            idempotency_key=idempotency_key(request),
         )
         return json_response({**key_answer(record), "key": text}, status=201)
 
@@ -101,6 +106,7 @@ class AdminRoutes:
             quotas=quotas_of(asked.quotas) or Quotas(),
             limits=overrides_of(asked.limits) or LimitOverrides(),
             actor=_actor(request),
+            idempotency_key=idempotency_key(request),
         )
         return json_response(tenant_answer(record), status=201)
 
@@ -142,7 +148,7 @@ class AdminRoutes:
                 return record
         raise NotFoundError("There is no such tenant: GET /admin/tenants lists those there are.")
 
-    def _desk(self) -> AccessAdmin:
+    def _desk(self) -> AccessDesk:
         if self._services.access.desk is None:
             raise UnavailableError("This installation keeps no keys.")
         return self._services.access.desk
