@@ -53,13 +53,15 @@ class KeeperActor:
     """The one writer: the ledger and its views."""
 
     def __init__(self, settings: dict[str, Any]) -> None:
-        from cluster.wiring import open_audit, open_keeper
+        from cluster.wiring import open_audit, open_eraser, open_keeper
         from data.lookup import LocalReader
 
         chosen = msgspec.convert(settings, Settings)
         self._keeper = open_keeper(chosen)
         # After the keeper, which holds the home's lock: one process writes the audit.
         self._audit = open_audit(chosen)
+        self._eraser = open_eraser(chosen, self._keeper)
+        threading.Thread(target=self._eraser.finish, name="erasure", daemon=True).start()
         self._reader = LocalReader(self._keeper)
 
     def position(self) -> int:
@@ -145,6 +147,14 @@ class KeeperActor:
     def check(self, views: bool) -> dict[str, Any]:  # noqa: FBT001 - the wire has no names
         """Read every byte of the ledger and its segments, and compare the views; return what was found."""
         return dict(msgspec.to_builtins(self._keeper.check(views=views)))
+
+    def erase_tenant(self, tenant: TenantId, backups: list[str], actor: str) -> dict[str, Any]:
+        """Erase a tenant for good, or finish what was begun, and return the proof."""
+        return dict(msgspec.to_builtins(self._eraser.erase(tenant, backups=backups, actor=actor)))
+
+    def verify_erased(self, tenant: TenantId) -> dict[str, int]:
+        """Count what every store has of a tenant."""
+        return self._eraser.verify_erased(tenant).counts
 
     def audit_append(self, blob: bytes, batch: str) -> int:
         """Answer ``AuditSink.append``."""

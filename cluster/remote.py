@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -44,6 +45,7 @@ from data.codec import (
     WANTED,
     LookUp,
 )
+from data.erasure import Erased, Remains
 from data.errors import (
     IndexUnavailableError,
     KiteError,
@@ -239,6 +241,21 @@ class RemoteAudit:
     def drop(self, until: str, *, subject: str) -> int:
         """Remove the lines before a moment and say so in the audit; return how many went."""
         return int(self._long_link.call("audit_drop", until, subject))
+
+
+class RemoteEraser:
+    """``data.erasure.Eraser`` over the keeper."""
+
+    def __init__(self, *, patience_s: float = REBUILD_PATIENCE_S) -> None:
+        self._link = ActorLink(KEEPER, StoreUnavailableError, patience_s=patience_s)
+
+    def erase(self, tenant: TenantId, *, backups: Sequence[str] = (), actor: str = "operator") -> Erased:
+        """Erase a tenant for good, or finish what was begun, and return the proof."""
+        return msgspec.convert(self._link.call("erase_tenant", tenant, list(backups), actor), Erased)
+
+    def verify_erased(self, tenant: TenantId) -> Remains:
+        """Count what every store has of a tenant."""
+        return Remains(tenant, dict(self._link.call("verify_erased", tenant)))
 
 
 class RemoteVectors:

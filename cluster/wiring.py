@@ -18,6 +18,7 @@ from configs.schema import CacheSettings, Settings
 from data.audit.log import FOLDER, AuditLog
 from data.clock import SystemClock
 from data.codec import ENTRIES
+from data.erasure import Eraser
 from data.keeper import Keeper
 from data.ledger import Entry, Ledger
 from data.lookup import LocalReader
@@ -115,6 +116,11 @@ def open_keeper(settings: Settings) -> Keeper:
 def open_audit(settings: Settings) -> AuditLog:
     """Return the audit of this home; the process that has the keeper opens it."""
     return AuditLog(home_of(settings) / FOLDER, SystemClock())
+
+
+def open_eraser(settings: Settings, keeper: Keeper) -> Eraser:
+    """Return who erases tenants of this home; the process that has the keeper opens it."""
+    return Eraser(keeper, open_store(settings), home_of(settings), SystemClock())
 
 
 def sparql_limits(settings: Settings) -> SparqlLimits:

@@ -22,10 +22,11 @@ from configs.schema import Settings
 CONFIG_DIR = Path(__file__).parent
 ENVIRONMENTS = ("development", "testing", "production")
 #: ``KITE_*`` names that are not settings: which files to read, where tests find labelled data, the mark by
-#: which the processes of one run are known (``cluster.processes``), the key that the command line shows, and
-#: where backups are with their key.
+#: which the processes of one run are known (``cluster.processes``), the key that the command line shows, the
+#: installation's secrets, and where backups are with their key.
 RESERVED = frozenset(
     {"KITE_ENV", "KITE_CONFIG", "KITE_DATASETS", "KITE_RUN_ID", "KITE_API_KEY"}
+    | {"KITE_SECRET", "KITE_SECRET_FILE", "KITE_PEPPER", "KITE_PEPPER_FILE"}
     | {"KITE_BACKUP_TARGET", "KITE_BACKUP_ENDPOINT", "KITE_BACKUP_KEY", "KITE_BACKUP_KEY_FILE"}
 )
 _UNKNOWN = re.compile(r"unknown field `(?P<field>\w+)`(?: - at `\$\.?(?P<path>[^`]*)`)?")

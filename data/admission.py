@@ -78,14 +78,12 @@ class Admission:
         """Return, a writing, why it is refused; what passes is taken for written from now on."""
         waiting: dict[Shelf, set[str]] = defaultdict(set)
         quotas: dict[TenantId, Quotas | None] = {}
-        return [self._refusal(one.changes, waiting, quotas) for one in writings]
+        return [self._refusal(one, waiting, quotas) for one in writings]
 
     def _refusal(
-        self,
-        changes: Sequence[Change],
-        waiting: dict[Shelf, set[str]],
-        quotas: dict[TenantId, Quotas | None],
+        self, writing: Writing, waiting: dict[Shelf, set[str]], quotas: dict[TenantId, Quotas | None]
     ) -> KiteError | None:
+        changes = writing.changes
         for tenant in {change.tenant for change in changes if change.kind not in _ALWAYS} & self._erased:
             return ForbiddenError(f"The tenant {tenant} is erased: nothing can be written for it.")
         wanted: dict[Shelf, set[str]] = {}
@@ -97,7 +95,7 @@ class Admission:
                 self._gather(change, store, quotas[change.tenant], wanted)
         for shelf, ids in wanted.items():
             most = getattr(quotas[shelf[0]], _KINDS[shelf[1]][0])
-            if not self._fits(shelf, ids, waiting[shelf], most):
+            if not self._fits(shelf, ids, waiting[shelf], most) and not self._is_written(writing):
                 return QuotaError(
                     f"The tenant may keep {most} {_KINDS[shelf[1]][0].replace('_', ' ')}: "
                     "delete some, or ask for a higher quota."
@@ -105,6 +103,11 @@ class Admission:
         for shelf, ids in wanted.items():
             waiting[shelf] |= ids
         return None
+
+    def _is_written(self, writing: Writing) -> bool:
+        """Return whether this was written before: a retry is answered as it was then."""
+        key = writing.idempotency_key
+        return key is not None and self._ledger.is_written(writing.changes[0].tenant, key)
 
     def _gather(
         self, change: Change, store: str, quotas: Quotas | None, wanted: dict[Shelf, set[str]]

@@ -10,6 +10,8 @@ the tenant is written again, and its id is never given to another.
 from __future__ import annotations
 
 import hashlib
+import logging
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -21,7 +23,13 @@ from data.backups.manifest import Catalogue
 from data.backups.source import lineage_of
 from data.claims import SHARED_TENANT, TenantId
 from data.compaction import old_copies
-from data.errors import CorruptDataError, InvalidValueError, NotFoundError
+from data.errors import (
+    ConflictError,
+    CorruptDataError,
+    InvalidValueError,
+    NotFoundError,
+    UnavailableError,
+)
 from data.keeper import Keeper
 from data.knowledge import Change
 from data.ledger import Ledger
@@ -31,6 +39,9 @@ from data.redaction import content_of, is_erased
 from data.store_sweep import held_in_store, sweep
 from data.views.vector_files import tenants_in
 
+#: Seconds between two attempts to finish an erasure that was cut off.
+RETRY_S = 5.0
+_LOG = logging.getLogger(__name__)
 #: Where the passage vectors lie, under the home.
 _VECTORS = Path("vectors") / "passages"
 
@@ -99,6 +110,16 @@ class Eraser:
     def resume(self) -> list[Erased]:
         """Finish every erasure that was cut off."""
         return [self.erase(tenant) for tenant in self.pending()]
+
+    def finish(self) -> None:
+        """Finish every erasure that was cut off, trying again while a store is away or at work."""
+        while True:
+            try:
+                self.resume()
+                return
+            except (UnavailableError, ConflictError) as exc:
+                _LOG.warning("An erasure is not finished yet: %s", exc)
+                time.sleep(RETRY_S)
 
     def pending(self) -> list[TenantId]:
         """Return the tenants whose erasure was asked for and has no proof yet."""

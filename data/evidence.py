@@ -85,7 +85,9 @@ class ClaimBatch:
     """Claims with everything found for them; all tuples have the length of ``claims``, in its order.
 
     ``embeddings`` are the claims' vectors, (n, dim) float32 row-major bytes; ``sources`` holds every source
-    behind any evidence and the sources they lead to, once.
+    behind any evidence and the sources they lead to, once. Claims of several tenants, or as of several
+    positions, see different sources under one id: then ``source_sets`` holds each set, ``source_set_of`` the
+    number of each claim's, and ``sources`` nothing.
     """
 
     claims: tuple[Claim, ...]
@@ -98,6 +100,8 @@ class ClaimBatch:
     knowledge_seq: int = 0
     model_bundle: str = ""
     options: dict[str, str] = field(default_factory=dict)
+    source_sets: tuple[tuple[Source, ...], ...] = ()
+    source_set_of: tuple[int, ...] = ()
 
     def __len__(self) -> int:
         return len(self.claims)

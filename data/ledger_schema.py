@@ -18,8 +18,8 @@ from data.errors import CorruptDataError
 from data.segments import sync_folder
 from data.sqlite import BUSY_TIMEOUT_S, named_errors
 
-#: 1: the chain covers payloads themselves. 2: it covers their SHA-256, so that they can be erased. 3: keys and
-#: tenants are no knowledge, so the index of what is has other rows.
+#: 1: the chain covers payloads themselves. 2: it covers their SHA-256, so that they can be erased.
+#: 3: keys and tenants are no knowledge, so the index of what is has other rows.
 FORMAT = 3
 #: The format from which on the chain is as it is now.
 _RECHAINED = 2

@@ -8,7 +8,7 @@ costs two round trips whatever its size.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from data.access.records import AccessChanges
@@ -52,10 +52,16 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """Passages by id, a query each, and every source behind any of them, once, sorted by id."""
+    """Passages by id, a query each, and every source behind any of them, once, sorted by id.
+
+    Queries of several tenants or positions see different sources under one id: then ``source_sets`` holds
+    each set, ``source_set_of`` the number of each query's, and ``sources`` nothing.
+    """
 
     passages: list[dict[str, Passage]]
     sources: list[Source]
+    source_sets: list[list[Source]] = field(default_factory=list)
+    source_set_of: list[int] = field(default_factory=list)
 
 
 class KnowledgeReader(Protocol):
@@ -193,11 +199,16 @@ class LocalReader:
             ids = seen_by.setdefault((item.query.tenant, item.query.as_of), set())
             ids.update(item.source_ids)
             ids.update(passage.source for passage in found.values() if passage.source)
-        sources: dict[str, Source] = {}
-        for (tenant, as_of), ids in sorted(seen_by.items()):
-            found_then = self._knowledge.sources(tenant, sorted(ids), as_of=as_of)
-            sources.update((source.id, source) for source in found_then)
-        return Fetched(passages, [sources[key] for key in sorted(sources)])
+        views = sorted(seen_by)
+        sets = [
+            self._knowledge.sources(tenant, sorted(seen_by[tenant, as_of]), as_of=as_of)
+            for tenant, as_of in views
+        ]
+        if len(sets) < 2:
+            return Fetched(passages, sets[0] if sets else [])
+        numbers = {view: number for number, view in enumerate(views)}
+        set_of = [numbers[item.query.tenant, item.query.as_of] for item in wanted]
+        return Fetched(passages, [], sets, set_of)
 
     def seq_at(self, moment: str) -> int:
         """Return the last knowledge position at or before an ISO instant or day."""

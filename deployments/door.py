@@ -7,12 +7,15 @@ installation on loopback without keys; ``KeyedDoor`` that of every other.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from data.access.authenticator import Authenticator
+from data.access.directory import AccessDirectory
 from data.access.principal import Principal
 from data.access.roles import Role
+from data.access.tokens import AccessToken
 from data.claims import DEFAULT_TENANT
 from data.errors import AuthError
 
@@ -54,34 +57,73 @@ class OpenDoor:
 
 
 class KeyedDoor:
-    """Lets in whoever ``authenticate`` knows.
+    """Lets in whoever the authenticator knows. One event loop only.
 
-    ``refresh`` brings the list of keys up to date where it is too old; it may block, so it runs in a thread.
-    ``blocked`` raises for an address from which too much was refused; ``refused`` counts one more.
+    The directory behind it is renewed beside the requests while it is young enough to be answered from; only
+    a door that nobody came to for a second lets the first one wait. ``blocked`` raises for an address from
+    which too much was refused, ``refused`` counts one more.
     """
 
     def __init__(
         self,
-        authenticate: Callable[[Credential], Principal],
+        authenticator: Authenticator,
+        directory: AccessDirectory,
         *,
-        is_fresh: Callable[[], bool],
-        refresh: Callable[[], None],
         blocked: Callable[[str], None],
-        refused: Callable[[str], None],
+        refused: Callable[[str], Awaitable[None]],
     ) -> None:
-        self._authenticate = authenticate
-        self._is_fresh = is_fresh
-        self._refresh = refresh
+        self._authenticator = authenticator
+        self._directory = directory
         self._blocked = blocked
         self._refused = refused
+        self._renewal: asyncio.Task[None] | None = None
 
     async def admit(self, credential: Credential) -> Principal:
         """Return who it is; see ``Door``."""
         self._blocked(credential.address)
-        if not self._is_fresh():
-            await asyncio.to_thread(self._refresh)
+        await self.renew()
         try:
-            return self._authenticate(credential)
+            if self._authenticator.would_wait(credential.authorization):
+                return await asyncio.to_thread(self._known, credential)
+            return self._known(credential)
         except AuthError:
-            self._refused(credential.address)
+            await self._refused(credential.address)
             raise
+
+    async def grant(self, client_id: str, secret: str, *, address: str, scope: str) -> AccessToken:
+        """Return an access token for a key; see ``Authenticator.grant``."""
+        self._blocked(address)
+        await self.renew()
+        try:
+            return self._authenticator.grant(client_id, secret, address=address, scope=scope)
+        except AuthError:
+            await self._refused(address)
+            raise
+
+    async def renew(self) -> None:
+        """See to it that the directory can be asked, waiting for the keeper only where it must.
+
+        Raises:
+            StoreUnavailableError: what is known is too old, and the keeper is away.
+        """
+        if self._directory.is_fresh():
+            return
+        if self._renewal is None or self._renewal.done():
+            self._renewal = asyncio.create_task(asyncio.to_thread(self._directory.refresh))
+            self._renewal.add_done_callback(_heard)
+        if not self._directory.is_alive():
+            await asyncio.shield(self._renewal)
+
+    def _known(self, credential: Credential) -> Principal:
+        return self._authenticator.authenticate(
+            credential.authorization,
+            credential.api_key,
+            address=credential.address,
+            wanted_tenant=credential.tenant,
+        )
+
+
+def _heard(renewal: asyncio.Task[None]) -> None:
+    """Take note of how a renewal ended: lookups say themselves when what is known is too old."""
+    if not renewal.cancelled():
+        renewal.exception()

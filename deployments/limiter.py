@@ -17,13 +17,14 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from configs.schema import LimitSettings, RateSettings
 from data.access.principal import Principal
 from data.claims import TenantId
 from data.errors import InvalidValueError, RateLimitedError, UnavailableError
 from data.limits import gcra
-from data.limits.gcra import Charge, Decision, WindowUse
+from data.limits.gcra import Bounds, Charge, Decision, WindowUse
 from data.limits.policy import LimitOverrides, RateLimit
 from data.ports import Clock, KeyValueStore
 from data.stores.memory import MemoryStore
@@ -36,12 +37,13 @@ WAIT_S = 0.5
 REST_S = 1.0
 #: Most subjects kept while the store is away, and most addresses remembered as blocked.
 MOST_KEPT = 100_000
+#: Callers whose subjects are remembered.
+MOST_KNOWN = 10_000
 #: Requests charged in one round trip.
 TOGETHER = 256
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(NamedTuple):
     """How one subject (tenant, key, address, operation-NAME) stands after a request."""
 
     name: str
@@ -51,9 +53,23 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """How all subjects of a request stand."""
+    """How all subjects of a request stand; ``policy`` is what ``RateLimit-Policy`` says of their limits."""
 
-    standings: tuple[Standing, ...]
+    standings: list[Standing]
+    policy: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Subjects:
+    """Who is charged for a caller's operation: names and limits, and keys and bounds in the same order.
+
+    They hold as long as ``overrides`` are the tenant's.
+    """
+
+    overrides: LimitOverrides
+    named: list[tuple[str, RateLimit]]
+    kept: list[tuple[str, Bounds]]
+    policy: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +133,7 @@ class Limiter:
         self._alone = MemoryStore(clock, max_values=MOST_KEPT)
         self._breaker = CircuitBreaker(clock, failures=1, reset_s=REST_S)
         self._away = False
+        self._known: dict[tuple[TenantId, str, str, str], _Subjects] = {}
         self._blocked_until_s: dict[str, float] = {}
         self._thread = ThreadPoolExecutor(1, "limits") if in_thread else None
         self._queue: Batcher[Sequence[Charge], list[Decision]] = Batcher(
@@ -143,16 +160,17 @@ class Limiter:
             InvalidValueError: the request costs more than a limit ever allows at once.
         """
         cost = self._costs.get(operation, 1.0) * units
+        spend = gcra.micro(cost)
         subjects = self._subjects(principal, operation, address)
-        charges = [Charge(key, limit, cost) for _, key, limit in subjects]
-        decisions = await self._decide(charges)
-        standings = tuple(
+        decisions = await self._decide([Charge(key, bounds, spend) for key, bounds in subjects.kept])
+        standings = [
             Standing(name, limit, decision)
-            for (name, _, limit), decision in zip(subjects, decisions, strict=True)
-        )
-        if not all(decision.allowed for decision in decisions):
-            raise _refusal(standings, cost)
-        return Allowance(standings)
+            for (name, limit), decision in zip(subjects.named, decisions, strict=True)
+        ]
+        allowance = Allowance(standings, subjects.policy)
+        if not all([decision.allowed for decision in decisions]):
+            raise _refusal(allowance, cost)
+        return allowance
 
     async def failed(self, address: str) -> None:
         """Charge a refused credential to the address that it came from.
@@ -161,7 +179,7 @@ class Limiter:
             RateLimitedError: too many were refused; this process takes none of it until one more may be.
         """
         name = _network(address)
-        (decision,) = await self._decide([Charge(f"limit:{{@{name}}}:failures", self._failures, 1.0)])
+        (decision,) = await self._decide([gcra.ask(f"limit:{{@{name}}}:failures", self._failures, 1.0)])
         if decision.allowed:
             return
         if len(self._blocked_until_s) >= MOST_KEPT:
@@ -221,16 +239,25 @@ class Limiter:
         ]
         return Usage(tenant, whole, dict(zip(sorted(own), operations, strict=True)))
 
-    def _subjects(
-        self, principal: Principal, operation: str, address: str
-    ) -> list[tuple[str, str, RateLimit]]:
-        """Return the name, key and limit of all who are charged.
+    def _subjects(self, principal: Principal, operation: str, address: str) -> _Subjects:
+        overrides = self._overrides(principal.tenant)
+        asked = (principal.tenant, principal.subject, operation, address)
+        known = self._known.get(asked)
+        if known is None or known.overrides is not overrides:
+            if len(self._known) >= MOST_KNOWN:
+                self._known.clear()
+            known = self._known[asked] = self._subjects_of(principal, operation, address, overrides)
+        return known
+
+    def _subjects_of(
+        self, principal: Principal, operation: str, address: str, overrides: LimitOverrides
+    ) -> _Subjects:
+        """Return all who are charged.
 
         All keys of a tenant share the part in braces, so they lie together on a cluster of Redis. An address
         is therefore counted within each tenant.
         """
         tenant = principal.tenant
-        overrides = self._overrides(tenant)
         subjects = [
             ("tenant", _key(tenant, "tenant"), overrides.tenant or self._tenant),
             ("key", _key(tenant, f"by:{principal.subject}"), overrides.key or self._key),
@@ -239,7 +266,12 @@ class Limiter:
         own = overrides.operations.get(operation) or self._operations.get(operation)
         if own is not None:
             subjects.append((f"operation-{operation}", _key(tenant, f"operation:{operation}"), own))
-        return subjects
+        return _Subjects(
+            overrides,
+            [(name, limit) for name, _, limit in subjects],
+            [(key, gcra.bounds_of(limit)) for _, key, limit in subjects],
+            ", ".join(f'"{name}";q={_quota(limit)};w=60' for name, _, limit in subjects),
+        )
 
     async def _decide(self, charges: Sequence[Charge]) -> list[Decision]:
         if self._thread is not None:
@@ -285,17 +317,13 @@ def headers(allowance: Allowance) -> dict[str, str]:
 
     Source: draft-ietf-httpapi-ratelimit-headers-09; the three, its version 06.
     """
-    if not allowance.standings:
-        return {}
     tightest = min(allowance.standings, key=lambda standing: standing.decision.remaining)
     states = [
         f'"{standing.name}";r={int(standing.decision.remaining)};t={math.ceil(standing.decision.reset_s)}'
         for standing in allowance.standings
     ]
     return {
-        "RateLimit-Policy": ", ".join(
-            f'"{standing.name}";q={_quota(standing.limit)};w=60' for standing in allowance.standings
-        ),
+        "RateLimit-Policy": allowance.policy,
         "RateLimit": ", ".join(states),
         "RateLimit-Limit": str(_quota(tightest.limit)),
         "RateLimit-Remaining": str(int(tightest.decision.remaining)),
@@ -303,9 +331,9 @@ def headers(allowance: Allowance) -> dict[str, str]:
     }
 
 
-def _refusal(standings: tuple[Standing, ...], cost: float) -> RateLimitedError | InvalidValueError:
+def _refusal(allowance: Allowance, cost: float) -> RateLimitedError | InvalidValueError:
     """Return the error of a request for which not all had room: that of who has room last."""
-    last = max(standings, key=lambda standing: standing.decision.retry_after_s)
+    last = max(allowance.standings, key=lambda standing: standing.decision.retry_after_s)
     limit, wait_s = last.limit, last.decision.retry_after_s
     if math.isinf(wait_s):
         most = min(limit.burst, limit.per_hour, limit.per_day)
@@ -319,7 +347,7 @@ def _refusal(standings: tuple[Standing, ...], cost: float) -> RateLimitedError |
         f"The limit of the {last.name} ({rates[window]:g} units a {window}) is used up: "
         f"send again in {math.ceil(wait_s)} s.",
         wait_s,
-        headers(Allowance(standings)),
+        headers(allowance),
     )
 
 

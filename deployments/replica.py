@@ -15,12 +15,16 @@ from ray import serve
 from ray.serve.handle import DeploymentHandle
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from cluster.head import home_of
 from cluster.loopback import close_replica_port
+from cluster.remote import RemoteAudit, RemoteReader
 from cluster.wiring import remote_parts
 from configs.schema import Settings
+from data.access.secrets import access_secrets
 from data.codec import BATCH, decode_outcomes, encode_outcomes
 from data.errors import KiteError
 from data.evidence import ClaimBatch
+from data.parts import Parts
 from data.verdicts import Outcome
 from deployments.assembly import (
     build_calibration_desk,
@@ -32,7 +36,9 @@ from deployments.assembly import (
     check_framework_settings,
 )
 from deployments.extraction import ClaimExtractor
+from deployments.fetching import fetch_https
 from deployments.framework import Framework
+from deployments.gatehouse import AccessParts, build_access
 from deployments.health import HealthBoard, Probe
 from deployments.knowledge import KnowledgeDesk
 from deployments.metrics import Meter
@@ -129,7 +135,19 @@ class GatewayReplica:
             knowledge=KnowledgeDesk(parts.reader),
             verdicts=build_verdict_desk(parts, settings, verifier, retriever),
             extract=lambda text, context: asyncio.to_thread(extractor.extract, text, context),
+            access=build_access(settings, _access_parts(settings, parts)),
         )
+
+
+def _access_parts(settings: Settings, parts: Parts) -> AccessParts:
+    return AccessParts(
+        ledger=RemoteReader(),
+        audit=RemoteAudit(),
+        store=parts.store,
+        clock=parts.clock,
+        secrets=access_secrets(home_of(settings)),
+        fetch=fetch_https,
+    )
 
 
 def without_request_id(app: ASGIApp) -> ASGIApp:

@@ -109,6 +109,8 @@ class Retriever:
             histories=tuple(tuple(past) for past in found.histories),
             pattern_hits=tuple(tuple(hits) for hits in found.patterns),
             sources=tuple(fetched.sources),
+            source_sets=tuple(tuple(one) for one in fetched.source_sets),
+            source_set_of=tuple(fetched.source_set_of),
             knowledge_seq=position,
             model_bundle=self._bundle,
         )

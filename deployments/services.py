@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from data.access.desk import AccessDesk
 from data.access.principal import Principal
+from data.access.tokens import AccessToken
 from data.audit.event import AuditEvent
 from data.audit.port import AuditSink
 from data.claims import Rejected
@@ -62,6 +63,14 @@ class ApiLimits:
     sparql_rows: int = 10_000
 
 
+class Grant(Protocol):
+    """Gives access tokens; see ``Authenticator.grant``."""
+
+    async def __call__(self, client_id: str, secret: str, *, address: str, scope: str) -> AccessToken:
+        """Return a token."""
+        ...
+
+
 async def _uncharged(_who: Principal, _operation: str, _address: str, _units: int) -> Mapping[str, str]:
     return {}
 
@@ -91,6 +100,8 @@ class AccessServices:
     #: Tells limits and what is spent of them; they are kept where ``limits_enabled``.
     limiter: Limiter | None = None
     limits_enabled: bool = False
+    #: Gives an access token for a key; ``None`` where none are asked for.
+    grant: Grant | None = None
     #: Keys and tenants; ``None`` where an installation keeps none.
     desk: AccessDesk | None = None
     #: The audit's lines; ``None`` where none are kept.

@@ -10,19 +10,20 @@ import argparse
 import contextlib
 import json
 import logging
+import os
 import signal
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from rich.console import Console
 
 from cluster import head as ray_head
-from cluster.head import RunningHead
+from cluster.head import RunningHead, home_of
 from cluster.wiring import embedder_folder
 from configs.load import to_yaml
 from configs.schema import Settings
@@ -35,6 +36,9 @@ from tasks.session import add_settings_arguments, connect, settings_from
 #: Longest wait for the deployments of a first start on two loaded cores.
 READY_TIMEOUT_S = 180.0
 SAMPLES = 3
+
+if TYPE_CHECKING:
+    from deployments.client.client import KiteClient
 
 console = Console(stderr=False, highlight=False)
 
@@ -71,7 +75,7 @@ def run(settings: Settings, options: argparse.Namespace) -> int:
     try:
         head = start(settings, demo=options.demo)
         if options.demo:
-            _show_samples(head)
+            _show_samples(settings, head)
         _print_addresses(head)
         console.print("Ctrl-C stops it.")
         while not stopped.wait(1.0):
@@ -109,10 +113,10 @@ def verify(settings: Settings, options: argparse.Namespace) -> int:
     if (options.claim is None) == (options.text is None):
         raise InvalidValueError("verify: give either a claim or --text FILE.")
     if options.text is None:
-        _show(_head(settings), options.claim, as_json=options.json)
+        _show(settings, _head(settings), options.claim, as_json=options.json)
     else:
         text = _text_of(options.text)
-        _show_text(_head(settings), text, limit=options.limit, as_json=options.json)
+        _show_text(settings, text, limit=options.limit, as_json=options.json)
     return 0
 
 
@@ -216,18 +220,26 @@ def _wait_until_ready(head: RunningHead) -> None:
     raise UnavailableError(f"Not up after {READY_TIMEOUT_S:g} s: {', '.join(missing)}.")
 
 
-def _show_samples(head: RunningHead) -> None:
+def _show_samples(settings: Settings, head: RunningHead) -> None:
     rows = [row for chunk in cut(DEMO / "claims.jsonl") for row in rows_of(chunk)]
     for row in rows[:SAMPLES]:
         if isinstance(row, dict):
-            _show(head, row["claim"])
+            _show(settings, head, row["claim"])
 
 
-def _show(head: RunningHead, claim: str, *, as_json: bool = False) -> None:
+def _client(settings: Settings, head: RunningHead) -> KiteClient:
+    """Return a client with the key of ``KITE_API_KEY``, else with the home's own administrator key if any."""
     from deployments.client.client import KiteClient
+
+    file = home_of(settings) / "secrets" / "admin_key"
+    own = file.read_text(encoding="ascii").strip() if file.exists() else None
+    return KiteClient(head.http_url, api_key=os.environ.get("KITE_API_KEY") or own)
+
+
+def _show(settings: Settings, head: RunningHead, claim: str, *, as_json: bool = False) -> None:
     from deployments.client.render import render_verdict
 
-    with KiteClient(head.http_url) as client:
+    with _client(settings, head) as client:
         answer = client.verify(claim)
     if as_json:
         print(json.dumps(answer, indent=2, ensure_ascii=False))  # noqa: T201 - the answer of a command
@@ -242,11 +254,10 @@ def _text_of(path: Path) -> str:
         raise InvalidValueError(f"verify: {path} cannot be read as UTF-8 text: {exc}.") from exc
 
 
-def _show_text(head: RunningHead, text: str, *, limit: int | None, as_json: bool) -> None:
-    from deployments.client.client import KiteClient
+def _show_text(settings: Settings, text: str, *, limit: int | None, as_json: bool) -> None:
     from deployments.client.render import render_text
 
-    with KiteClient(head.http_url) as client:
+    with _client(settings, _head(settings)) as client:
         answer = client.verify_text(text, limit=limit)
     if as_json:
         print(json.dumps(answer, indent=2, ensure_ascii=False))  # noqa: T201 - the answer of a command

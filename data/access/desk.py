@@ -9,12 +9,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Protocol, TypeVar
+from typing import Any, NoReturn, Protocol, TypeVar
 
 from data import changes
 from data.access import keys
 from data.access.keys import OVERLAP_S, KeyWish
-from data.access.records import SYSTEM_TENANT, AccessChanges, KeyRecord, TenantRecord
+from data.access.records import AccessChanges, KeyRecord, TenantRecord
 from data.claims import DEFAULT_TENANT, SHARED_TENANT, TenantId
 from data.errors import CapacityError, ConflictError, InvalidValueError, NotFoundError
 from data.knowledge import Change
@@ -180,7 +180,7 @@ class AccessDesk:
 
         return self._write(write)
 
-    def create_tenant(  # noqa: PLR0913 - a tenant is made from all of these
+    def create_tenant(
         self,
         name_id: TenantId,
         *,
@@ -284,7 +284,7 @@ class AccessDesk:
             self._pause(0.005 * (attempt + 1))
         raise CapacityError("Keys and tenants are changed by many at once: try again.")
 
-    def _made_already(self) -> Any:
+    def _made_already(self) -> NoReturn:
         raise ConflictError(
             "A key was made with this Idempotency-Key already, and is shown only once: list the keys, and "
             "rotate it if its text was lost."

@@ -98,7 +98,7 @@ def verified_length(home: Path, chosen: Plan, restored: Restored) -> int:
     ledger = Ledger(ledger_path(home), SystemClock())
     try:
         rows = ledger.verify()
-        last = ledger.read(rows - 1, 1) if rows else []
+        last = ledger.read(restored.end.seq - 1, 1) if rows else []
     finally:
         ledger.close()
     promised: Counter[str] = Counter()
@@ -106,7 +106,7 @@ def verified_length(home: Path, chosen: Plan, restored: Restored) -> int:
         promised.update(manifest.rows)
     short = {kind: number for kind, number in promised.items() if restored.rows.get(kind, 0) < number}
     ends_well = not last or last[-1].sha256.hex() == restored.end.sha256
-    if rows != sum(restored.rows.values()) or short or not ends_well:
+    if rows != sum(restored.rows.values()) + restored.kept_access or short or not ends_well:
         raise CorruptDataError(
             f"The restored ledger has {rows} rows and does not match the manifest of {chosen.backup.id}."
         )

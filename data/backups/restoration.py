@@ -8,15 +8,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from data.backups.access import Carried, carry_access
 from data.backups.creation import Place
 from data.backups.derived import usable
 from data.backups.manifest import Position, StoredFile
 from data.backups.parts import Row
 from data.backups.plan import Plan, planned_rows
-from data.backups.source import START, writable
+from data.backups.source import START, ledger_path, writable
 from data.backups.staging import Staging, rows_of_tenant
 from data.backups.swap import require_empty, swap_in
 from data.backups.worker import Runner, Worker, opened, segment_content, side_by_side
@@ -31,7 +32,9 @@ class Restored:
     """What a restore did, or would do.
 
     ``end`` is the last position, ``rows`` counts by kind of change, ``views`` the views' files that need not
-    be rebuilt, ``old_ledger`` where the ledger before is kept.
+    be rebuilt, ``old_ledger`` where the ledger before is kept. ``kept_access`` counts the rows of keys and
+    tenants that were written after ``end``, so that what was revoked or erased since stays so;
+    ``access_note`` says where that could not be known.
     """
 
     backups: tuple[str, ...]
@@ -42,6 +45,8 @@ class Restored:
     views: int
     dry_run: bool
     old_ledger: str | None = None
+    kept_access: int = 0
+    access_note: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +79,12 @@ def restore(
         staging = Staging(place.home)
         try:
             views = stage(place, chosen, staging, tenant=scope.tenant, runner=runner)
+            kept = Carried(0) if scope.tenant else carry_access(ledger_path(place.home), staging)
             old = swap_in(place.home, staging)
         finally:
             staging.discard()
-    return _report(chosen, staging.end, staging.rows, len(staging.loads), views=views, old=old)
+    report = _report(chosen, staging.end, staging.rows, len(staging.loads), views=views, old=old)
+    return replace(report, kept_access=kept.rows, access_note=kept.note)
 
 
 def stage(place: Place, chosen: Plan, staging: Staging, *, tenant: TenantId | None, runner: Runner) -> int:

@@ -143,7 +143,9 @@ def rows_of_tenant(pages: Iterable[list[Row]], tenant: TenantId) -> Iterator[lis
 
 
 def _asked_for(entry: Entry, tenant: TenantId, numbers: dict[int, int]) -> Entry | None:
-    """Return a row of the tenant as it is, a compaction with the horizon's new number, no other row."""
+    """Return a row of or about the tenant as it is, a compaction with the horizon's new number, no other."""
+    if entry.kind == "tenant.put":
+        return entry if entry.key == tenant else None
     if entry.kind != "ledger.compact":
         return entry if entry.tenant == tenant else None
     horizon = int(msgspec.json.decode(entry.payload, type=dict[str, int])["horizon"])

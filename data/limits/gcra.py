@@ -31,9 +31,11 @@ DAY_US = 24 * HOUR_US
 BEHIND_US = 60_000_000.0
 
 _STATE = struct.Struct(">dddd")
+#: Size of a kept state.
+STATE_BYTES = _STATE.size
 
-# Named tuples here, not dataclasses: several are made for every request, and they are made in a third of the
-# time.
+# Named tuples here, not dataclasses: several are made for every request, and they are made in a third of
+# the time.
 
 
 class State(NamedTuple):
@@ -62,11 +64,11 @@ class Bounds(NamedTuple):
 
 
 class Charge(NamedTuple):
-    """Asks for ``cost`` units (more than 0) of the subject whose state is kept under ``key``."""
+    """Asks for ``spend`` millionths of a unit of the subject whose state is kept under ``key``."""
 
     key: str
-    limit: RateLimit
-    cost: float
+    bounds: Bounds
+    spend: float
 
 
 class Decision(NamedTuple):
@@ -140,45 +142,41 @@ def settled(state: State, bounds: Bounds, now_us: float) -> State:
     level, at, hour, day = state
     if now_us <= at:
         return state if at - now_us <= BEHIND_US else State(level, now_us, hour, day)
+    level -= (now_us - at) * bounds.rate // 1
     return State(
-        max(0.0, level - (now_us - at) * bounds.rate // 1),
+        level if level > 0.0 else 0.0,
         now_us,
         hour if now_us // HOUR_US == at // HOUR_US else 0.0,
         day if now_us // DAY_US == at // DAY_US else 0.0,
     )
 
 
+def ask(key: str, limit: RateLimit, cost: float) -> Charge:
+    """Return what asks for ``cost`` units (more than 0) of a subject."""
+    return Charge(key, bounds_of(limit), micro(cost))
+
+
 def charge(state: State, limit: RateLimit, cost: float, now_us: float) -> Decision:
     """Return whether a subject has room for ``cost`` units now, and what is to be kept of it if so."""
-    return decide([Charge("", limit, cost)], [state], now_us)[0]
+    return decide([ask("", limit, cost)], [state], now_us)[0]
 
 
 def decide(charges: Sequence[Charge], states: Sequence[State], now_us: float) -> list[Decision]:
     """Return one decision a charge, all of one request: charged are all of them, or none."""
-    asked = []
-    room = True
-    for (_, limit, cost), state in zip(charges, states, strict=True):
-        bounds, spend = bounds_of(limit), micro(cost)
+    decisions = []
+    for (_, bounds, spend), state in zip(charges, states, strict=True):
         present = settled(state, bounds, now_us)
-        fits = (
-            present.level + spend <= bounds.burst
-            and present.hour + spend <= bounds.hour
-            and present.day + spend <= bounds.day
-        )
-        room = room and fits
-        asked.append((present, bounds, spend, fits))
-    return [
-        _standing(_spent(present, spend) if room else present, bounds, now_us)
-        if fits
-        else _refusal(present, bounds, spend, now_us)
-        for present, bounds, spend, fits in asked
-    ]
+        if not _fits(present, bounds, spend):
+            return _refuse(charges, states, now_us)
+        decisions.append(_standing(_spent(present, spend), bounds, now_us))
+    return decisions
 
 
-def life_s(state: State, bounds: Bounds, now_us: float) -> float:
-    """Return for how long a state says anything: until the bucket is empty and the day is over, seconds."""
-    drained_us = max(0.0, state.at - now_us) + state.level / bounds.rate
-    return (max(drained_us, _left_us(state.at, DAY_US, now_us)) + 1.0) / MICRO
+def ends_us(state: State, bounds: Bounds) -> float:
+    """Return until when a state says anything: the bucket is empty then and the day over."""
+    level, at, _, _ = state
+    drained, midnight = at + level / bounds.rate + 1.0, (at // DAY_US + 1.0) * DAY_US
+    return drained if drained > midnight else midnight
 
 
 def windows(state: State, limit: RateLimit, now_us: float) -> list[WindowUse]:
@@ -202,6 +200,22 @@ def windows(state: State, limit: RateLimit, now_us: float) -> list[WindowUse]:
     ]
 
 
+def _refuse(charges: Sequence[Charge], states: Sequence[State], now_us: float) -> list[Decision]:
+    """Return the decisions of a request that has not room everywhere: nothing is charged."""
+    present = [settled(state, asked.bounds, now_us) for asked, state in zip(charges, states, strict=True)]
+    return [
+        _standing(state, bounds, now_us)
+        if _fits(state, bounds, spend)
+        else _refusal(state, bounds, spend, now_us)
+        for (_, bounds, spend), state in zip(charges, present, strict=True)
+    ]
+
+
+def _fits(state: State, bounds: Bounds, spend: float) -> bool:
+    level, _, hour, day = state
+    return level + spend <= bounds.burst and hour + spend <= bounds.hour and day + spend <= bounds.day
+
+
 def _spent(state: State, spend: float) -> State:
     level, at, hour, day = state
     return State(level + spend, at, hour + spend, day + spend)
@@ -213,21 +227,20 @@ def _left_us(at: float, window_us: float, now_us: float) -> float:
 
 
 def _standing(state: State, bounds: Bounds, now_us: float) -> Decision:
-    remaining, window = bounds.burst - state.level, "minute"
-    if bounds.hour - state.hour < remaining:
-        remaining, window = bounds.hour - state.hour, "hour"
-    if bounds.day - state.day < remaining:
-        remaining, window = bounds.day - state.day, "day"
-    reset_s = _reset_us(window, state, bounds, now_us) / MICRO
-    left = max(0.0, remaining) / MICRO
-    return Decision(
-        allowed=True, state=state, remaining=left, retry_after_s=0.0, reset_s=reset_s, window=window
-    )
+    level, _, hour, day = state
+    remaining, window = bounds.burst - level, "minute"
+    if bounds.hour - hour < remaining:
+        remaining, window = bounds.hour - hour, "hour"
+    if bounds.day - day < remaining:
+        remaining, window = bounds.day - day, "day"
+    left = remaining / MICRO if remaining > 0.0 else 0.0
+    return Decision._make((True, state, left, 0.0, _reset_us(window, state, bounds, now_us) / MICRO, window))
 
 
 def _reset_us(window: str, state: State, bounds: Bounds, now_us: float) -> float:
     if window == "minute":
-        return max(0.0, state.at - now_us) + state.level / bounds.rate
+        drained_us = state.level / bounds.rate
+        return drained_us + state.at - now_us if state.at > now_us else drained_us
     return _left_us(state.at, HOUR_US if window == "hour" else DAY_US, now_us)
 
 

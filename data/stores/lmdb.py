@@ -125,12 +125,15 @@ class LmdbStore:
         now_us = gcra.micros_of(self._clock.now_s())
         decided = []
         for charges in requests:
-            states = [gcra.unpack(self._value(txn, asked.key)) for asked in charges]
+            names = [_stored_key(asked.key) for asked in charges]
+            states = [_state(txn.get(name), now_us) for name in names]
             decisions = gcra.decide(charges, states, now_us)
             if all(decision.allowed for decision in decisions):
-                for asked, decision in zip(charges, decisions, strict=True):
-                    life_s = gcra.life_s(decision.state, gcra.bounds_of(asked.limit), now_us)
-                    self._write(txn, asked.key, gcra.pack(decision.state), life_s)
+                for name, asked, (_, state, *_) in zip(names, charges, decisions, strict=True):
+                    whole = asked.key.encode("utf-8", "surrogatepass")
+                    ends_s = gcra.ends_us(state, asked.bounds) / gcra.MICRO
+                    head = _HEAD.pack(ends_s, now_us / gcra.MICRO, len(whole))
+                    txn.put(name, head + whole + gcra.pack(state))
             decided.append(decisions)
         return decided
 
@@ -201,6 +204,13 @@ def _stored_key(key: str) -> bytes:
     if len(whole) <= MAX_KEY_BYTES:
         return whole
     return whole[:KEPT_KEY_BYTES] + hashlib.sha256(whole).hexdigest().encode()
+
+
+def _state(record: bytes | None, now_us: float) -> gcra.State:
+    """Return the state of limits in a stored value, if it is there and lives."""
+    if record is None or _HEAD.unpack_from(record)[0] * gcra.MICRO <= now_us:
+        return gcra.EMPTY
+    return gcra.unpack(record[-gcra.STATE_BYTES :])
 
 
 def _under(txn: Any, prefix: str) -> Iterator[tuple[str, float, bytes]]:

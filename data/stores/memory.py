@@ -66,8 +66,8 @@ class MemoryStore:
         decisions = gcra.decide(charges, states, now_us)
         if all(decision.allowed for decision in decisions):
             for asked, decision in zip(charges, decisions, strict=True):
-                life_s = gcra.life_s(decision.state, gcra.bounds_of(asked.limit), now_us)
-                self._keep(asked.key, gcra.pack(decision.state), life_s)
+                ttl_s = (gcra.ends_us(decision.state, asked.bounds) - now_us) / gcra.MICRO
+                self._keep(asked.key, gcra.pack(decision.state), ttl_s)
         return decisions
 
     def _live(self, key: str) -> bytes | None:

@@ -63,7 +63,7 @@ for request = 2, #ARGV do
   end
   for i = 1, room and count or 0 do
     local level, at, hour, day, rate = unpack(after[i])
-    local life = max(max(0, at - now) + level / rate, (floor(at / DAY) + 1) * DAY - now)
+    local life = max(at + level / rate, (floor(at / DAY) + 1) * DAY) - now
     redis.call('SET', KEYS[first + i], struct.pack('>dddd', level, at, hour, day),
       'PX', string.format('%.0f', max(1, math.ceil(life / 1000))))
   end
@@ -154,8 +154,7 @@ class RedisStore:
         moment = b"" if self._clock is None else _MOMENT.pack(gcra.micros_of(self._clock.now_s()))
         names = [self._name(asked.key) for charges in requests for asked in charges]
         packed = [
-            b"".join(_CHARGED.pack(gcra.micro(asked.cost), *gcra.bounds_of(asked.limit)) for asked in charges)
-            for charges in requests
+            b"".join(_CHARGED.pack(asked.spend, *asked.bounds) for asked in charges) for charges in requests
         ]
         answer = iter(self._run(lambda: self._charge(names, [moment, *packed])))
         (now_us,) = _MOMENT.unpack(next(answer))

@@ -18,6 +18,7 @@ from deployments.api.admin_schemas import (
     TenantAnswer,
     TenantChangeRequest,
     TenantRequest,
+    TokenAnswer,
     UsageAnswer,
     WhoAnswer,
 )
@@ -27,7 +28,8 @@ from deployments.api.routes.admin import AdminRoutes
 from deployments.api.routes.audit import NDJSON_TYPE, AuditRoutes
 from deployments.api.routes.limits import LimitRoutes
 from deployments.api.routes.rule_table import RuleTableRoutes
-from deployments.api.rules import ADMINISTER, INSPECT, INSTALL, OVERSEE, READ
+from deployments.api.routes.tokens import FORM_TYPE, TokenRoutes
+from deployments.api.rules import ADMINISTER, CLIENT, INSPECT, INSTALL, OVERSEE, READ
 from deployments.services import Services
 
 _BAD_BODY = (400, 413, 415, 422)
@@ -64,13 +66,17 @@ def admin_endpoints(services: Services, rules: RuleTableRoutes) -> list[Endpoint
     """Return the rows for administration."""
     return [
         Endpoint(
-            "GET", "/admin/routes", rules.listing, "Who may do what", answer=list[RouteAnswer], access=READ
+            "GET", "/admin/routes", rules.listing, "Who may do what", answer=list[RouteAnswer], access=READ,
+        ),
+        Endpoint(
+            "POST", "/oauth/token", TokenRoutes(services).token, "Get an access token", answer=TokenAnswer,
+            problems=(400, 401, 403, 413, 415, 429, 503), body_types=(FORM_TYPE,), access=CLIENT,
         ),
         *_key_endpoints(services),
         *_tenant_endpoints(services),
         *_audit_endpoints(services),
         *_limit_endpoints(services),
-    ]
+    ]  # fmt: skip
 
 
 def _key_endpoints(services: Services) -> list[Endpoint]:

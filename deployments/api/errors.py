@@ -145,6 +145,8 @@ def problem(exc: BaseException) -> Response:
     extra: dict[str, Any] = {}
     if isinstance(exc, SchemaMisfitError) and exc.errors:
         extra["errors"] = [{key: clean(value) for key, value in entry.items()} for entry in exc.errors]
+    if oauth_error := getattr(exc, "oauth_error", None):
+        extra["error"] = oauth_error
     if isinstance(exc, NotReadyError):
         detail = clean(str(exc.args[0]))
         extra["failing"] = exc.failing

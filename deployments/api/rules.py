@@ -27,6 +27,8 @@ class Access:
 
 
 PUBLIC = Access(None, "public")
+#: Asks for its own credential, in the form that OAuth 2 knows.
+CLIENT = Access(None, "token", audited=True)
 READ = Access(Role.READER, "read")
 SEARCH = Access(Role.READER, "search")
 VERIFY = Access(Role.VERIFIER, "verify")

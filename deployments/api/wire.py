@@ -378,7 +378,10 @@ class RootAnswer(TypedDict):
 
 
 class ProblemAnswer(TypedDict):
-    """RFC 9457 problem details; ``errors`` names fields, ``failing`` the parts that are down."""
+    """RFC 9457 problem details; ``errors`` names fields, ``failing`` the parts that are down.
+
+    ``error`` is RFC 6749's word where a token was asked for.
+    """
 
     type: str
     title: str
@@ -388,3 +391,4 @@ class ProblemAnswer(TypedDict):
     request_id: str
     errors: NotRequired[list[dict[str, str]]]
     failing: NotRequired[list[str]]
+    error: NotRequired[str]

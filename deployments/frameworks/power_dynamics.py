@@ -104,11 +104,13 @@ class PowerDynamics:
 
     def verify(self, batch: ClaimBatch) -> list[Outcome]:
         """Return one opinion a claim, in order."""
-        sources = {source.id: source for source in batch.sources}
-        rows = zip(batch.claims, batch.analyses, batch.evidence, batch.pattern_hits, strict=True)
+        seen = batch.source_sets or (batch.sources,)
+        sets = [{source.id: source for source in one} for one in seen]
+        chosen = batch.source_set_of or (0,) * len(batch)
+        rows = zip(batch.claims, batch.analyses, batch.evidence, batch.pattern_hits, chosen, strict=True)
         return [
-            self._opinion(claim, analysis, self._listen(analysis, evidence, sources), evidence, hits)
-            for claim, analysis, evidence, hits in rows
+            self._opinion(claim, analysis, self._listen(analysis, evidence, sets[number]), evidence, hits)
+            for claim, analysis, evidence, hits, number in rows
         ]
 
     def _listen(

@@ -1,4 +1,7 @@
-"""One Ray cluster for the test session: started like ``make up``, on free ports, in a temporary home."""
+"""One Ray cluster for the test session: started like ``make up``, on free ports, in a temporary home.
+
+Credentials are asked for; ``Kite.client()`` shows the installation's own key.
+"""
 
 from __future__ import annotations
 
@@ -29,8 +32,15 @@ class Kite:
     def home(self) -> Path:
         return Path(self.settings.home)
 
-    def client(self) -> httpx.Client:
-        return httpx.Client(base_url=self.head.http_url, timeout=60.0)
+    @property
+    def admin_key(self) -> str:
+        return (self.home / "secrets" / "admin_key").read_text(encoding="ascii").strip()
+
+    def client(self, key: str | None = None) -> httpx.Client:
+        """A client that shows a key, the administrator's where none is given; an empty one shows none."""
+        shown = self.admin_key if key is None else key
+        headers = {"Authorization": f"ApiKey {shown}"} if shown else {}
+        return httpx.Client(base_url=self.head.http_url, headers=headers, timeout=60.0)
 
     def verify(self, claim: str, **fields: object) -> dict[str, object]:
         with self.client() as client:
@@ -47,7 +57,9 @@ class Kite:
 @pytest.fixture(scope="session")
 def kite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kite]:
     home = tmp_path_factory.mktemp("kite")
-    settings = load_settings(environment="testing", environ={}, overrides=[f"home={home}"])
+    settings = load_settings(
+        environment="testing", environ={}, overrides=[f"home={home}", "auth.mode=required"]
+    )
     try:
         yield Kite(settings, start(settings, demo=True))
     finally:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import random
-import shutil
 import subprocess
 import sys
 import threading
@@ -16,13 +14,14 @@ import pytest
 
 from data.errors import ConfigError, StoreUnavailableError
 from data.limits import gcra
-from data.limits.gcra import Charge
+from data.limits.gcra import ask
 from data.limits.policy import RateLimit
 from data.ports import KeyValueStore
 from data.stores.lmdb import LmdbStore
 from data.stores.memory import MemoryStore
 from data.stores.redis import RedisStore, connect
 from tests.fakes import FakeClock
+from tests.redis_server import redis_cluster, redis_server
 
 TTL_S = 0.2
 Store = KeyValueStore
@@ -31,23 +30,15 @@ Store = KeyValueStore
 @pytest.fixture(scope="module")
 def redis_socket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A Redis of our own on a socket; skipped on a laptop without one, a failure in CI."""
-    program = shutil.which("redis-server")
-    if program is None:
-        if os.environ.get("CI"):
-            pytest.fail("redis-server is not installed: CI must test the Redis store")
-        pytest.skip("redis-server is not installed")
-    folder = tmp_path_factory.mktemp("redis")
-    socket = folder / "s"
-    server = subprocess.Popen(
-        [program, "--port", "0", "--unixsocket", str(socket), "--save", "", "--dir", str(folder)],
-        stdout=subprocess.DEVNULL,
-    )
-    deadline = time.monotonic() + 10
-    while not socket.exists() and time.monotonic() < deadline:
-        time.sleep(0.02)
-    yield f"unix://{socket}"
-    server.kill()
-    server.wait()
+    with redis_server(tmp_path_factory.mktemp("redis")) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def redis_cluster_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A cluster of one Redis, which is as strict about keys that belong together as a large one."""
+    with redis_cluster(tmp_path_factory.mktemp("cluster")) as address:
+        yield address
 
 
 @pytest.fixture
@@ -209,7 +200,7 @@ WIDE = RateLimit(per_minute=1e6, per_hour=1e6, per_day=1e6, burst=1e6)
 
 def test_store_charge_allows_the_burst_and_no_more(store: Store) -> None:
     """Five units at once, then none; each answer says what remains."""
-    answers = [store.charge([[Charge("{t}", SLOW, 1.0)]])[0][0] for _ in range(6)]
+    answers = [store.charge([[ask("{t}", SLOW, 1.0)]])[0][0] for _ in range(6)]
 
     assert [answer.allowed for answer in answers] == [True] * 5 + [False]
     assert [answer.remaining for answer in answers] == [4.0, 3.0, 2.0, 1.0, 0.0, 0.0]
@@ -218,8 +209,8 @@ def test_store_charge_allows_the_burst_and_no_more(store: Store) -> None:
 
 def test_store_charge_is_all_or_none(store: Store) -> None:
     """A subject without room keeps the others of its request from being charged."""
-    store.charge([[Charge("{t}:b", SLOW, 5.0)]])
-    refused = store.charge([[Charge("{t}:a", WIDE, 1.0), Charge("{t}:b", SLOW, 1.0)]])[0]
+    store.charge([[ask("{t}:b", SLOW, 5.0)]])
+    refused = store.charge([[ask("{t}:a", WIDE, 1.0), ask("{t}:b", SLOW, 1.0)]])[0]
 
     assert [answer.allowed for answer in refused] == [True, False]
     assert store.get("{t}:a") is None
@@ -228,8 +219,8 @@ def test_store_charge_is_all_or_none(store: Store) -> None:
 
 def test_store_charge_of_several_requests_goes_in_order(store: Store) -> None:
     """Requests charged together are decided one after another, each on its own."""
-    asked = [[Charge("{t}:a", SLOW, 3.0)], [Charge("{t}:a", SLOW, 3.0)], [], [Charge("{u}:a", SLOW, 2.0)]]
-    answers = store.charge([*asked, [Charge("{t}:a", SLOW, 2.0)]])
+    asked = [[ask("{t}:a", SLOW, 3.0)], [ask("{t}:a", SLOW, 3.0)], [], [ask("{u}:a", SLOW, 2.0)]]
+    answers = store.charge([*asked, [ask("{t}:a", SLOW, 2.0)]])
 
     assert [[answer.allowed for answer in each] for each in answers] == [[True], [False], [], [True], [True]]
     assert store.charge([]) == []
@@ -248,7 +239,7 @@ def test_store_charge_agrees_with_the_arithmetic_to_the_unit(store: Store, clock
     for _ in range(400):
         clock.advance(dice.choice([0.0, 0.0, 0.000_001, 0.37, 5.0, 61.0, 1800.0, 40_000.0, -3.0, -5000.0]))
         asked = [
-            Charge(key, limit, dice.choice([0.001, 1 / 3, 1.0, 2.5, 11.0]))
+            ask(key, limit, dice.choice([0.001, 1 / 3, 1.0, 2.5, 11.0]))
             for key, limit in zip(states, limits, strict=True)
         ][dice.randrange(3) :]
         now_us = gcra.micros_of(clock.now_s())
@@ -269,11 +260,11 @@ def test_store_charge_in_threads_counts_every_unit_once(store: Store) -> None:
     limit = RateLimit(per_minute=0.001, per_hour=1e6, per_day=1e6, burst=200.0)
     given: list[bool] = []
 
-    def ask() -> None:
+    def hammer() -> None:
         for _ in range(50):
-            given.append(store.charge([[Charge("{t}", limit, 1.0)]])[0][0].allowed)
+            given.append(store.charge([[ask("{t}", limit, 1.0)]])[0][0].allowed)
 
-    threads = [threading.Thread(target=ask) for _ in range(8)]
+    threads = [threading.Thread(target=hammer) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -286,7 +277,7 @@ def test_store_idle_subject_vanishes(store: Store, clock: FakeClock) -> None:
     """When the bucket is empty and the day over nothing is kept: a subject seen once leaves no trace."""
     # A moment before midnight; Redis lets keys go by its own clock, so there it is waited for.
     clock.advance(86_400.0 - 0.05)
-    store.charge([[Charge("{t}", WIDE, 1.0)]])
+    store.charge([[ask("{t}", WIDE, 1.0)]])
     before = store.get("{t}")
     clock.advance(0.1)
     deadline = time.monotonic() + 5
@@ -359,7 +350,7 @@ def test_redis_store_charges_by_the_servers_clock(redis_socket: str, tmp_path: P
     client = connect(redis_socket)
     store = RedisStore(client, prefix=f"{tmp_path.name}:")
     seconds, micros = client.time()
-    store.charge([[Charge("{t}", SLOW, 1.0)]])
+    store.charge([[ask("{t}", SLOW, 1.0)]])
     later_s, later_us = client.time()
 
     at = gcra.unpack(store.get("{t}")).at
@@ -371,10 +362,25 @@ def test_redis_store_charges_after_the_server_forgot_its_scripts(redis_socket: s
     """A server that was started anew is given the script again."""
     client = connect(redis_socket)
     store = RedisStore(client, prefix=f"{tmp_path.name}:")
-    store.charge([[Charge("{t}", SLOW, 1.0)]])
+    store.charge([[ask("{t}", SLOW, 1.0)]])
     client.script_flush()
 
-    assert store.charge([[Charge("{t}", SLOW, 1.0)]])[0][0].remaining == 3.0
+    assert store.charge([[ask("{t}", SLOW, 1.0)]])[0][0].remaining == 3.0
+    store.close()
+
+
+def test_redis_store_on_a_cluster_charges_tenants_together(redis_cluster_node: str, clock: FakeClock) -> None:
+    """Requests of several tenants, whose keys lie in different slots, are charged as anywhere else."""
+    store = RedisStore(connect(redis_cluster_node), clock=clock)
+    asked = [[ask(f"{{{tenant}}}:{part}", SLOW, 4.0) for part in "ab"] for tenant in "tutv"]
+    answers = store.charge(asked)
+
+    assert [[answer.allowed for answer in each] for each in answers] == [
+        [True, True],
+        [True, True],
+        [False, False],
+        [True, True],
+    ]
     store.close()
 
 

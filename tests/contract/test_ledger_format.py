@@ -141,7 +141,7 @@ def test_ledger_of_a_newer_format_is_refused_and_not_touched(tmp_path: Path) -> 
     raw.close()
     content = path.read_bytes()
 
-    with pytest.raises(CorruptDataError, match="has the format 9 and this software knows 2"):
+    with pytest.raises(CorruptDataError, match="has the format 9 and this software knows 3"):
         Ledger(path, FakeClock())
     assert path.read_bytes() == content
 

@@ -12,7 +12,7 @@ from data import changes, segments
 from data.access.records import SYSTEM_TENANT, KeyRecord, TenantRecord
 from data.access.roles import Role
 from data.backups.source import lineage_of
-from data.catalogue import CatalogueQuery
+from data.catalogue import CatalogueKind, CatalogueQuery
 from data.claims import SHARED_TENANT, TenantId
 from data.erasure import Erased, Eraser, digest
 from data.errors import ForbiddenError, InvalidValueError, NotFoundError
@@ -146,7 +146,7 @@ def seen(house: House, tenant: TenantId) -> dict[str, object]:
     keeper, position = house.keeper, house.keeper.knowledge_seq()
     query = Query(tenant, "Staying Common Quetzalgone tower loaded text", position)
     vector = FakeEmbedder().embed([query.text])
-    kinds = ("document", "fact", "source", "pattern", "graph")
+    kinds: tuple[CatalogueKind, ...] = ("document", "fact", "source", "pattern", "graph")
     return {
         "text": keeper.search_text([query], 20),
         "vectors": house.vectors.search_vectors([tenant], vector, 20),
@@ -204,8 +204,8 @@ def test_erased_tenant_is_closed_for_ever(reopen: Callable[[], House]) -> None:
     house = reopen()
     fill(house)
     house.eraser.erase(GOES)
-    for opened in (lambda: house, reopen):
-        one = opened()
+    for again in (False, True):
+        one = reopen() if again else house
         with pytest.raises(ForbiddenError, match="erased"):
             one.keeper.append([changes.put_fact(Fact("x", "a", "b", "c"), GOES)])
         assert one.keeper.append([changes.put_fact(Fact("x", "a", "b", "c"), STAYS)]).first_seq

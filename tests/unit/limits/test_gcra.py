@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data.limits import gcra
-from data.limits.gcra import DAY_US, EMPTY, HOUR_US, MICRO, Charge
+from data.limits.gcra import DAY_US, EMPTY, HOUR_US, MICRO, ask
 from data.limits.policy import RateLimit
 
 #: 2026-01-01 00:00 UTC, microseconds.
@@ -175,9 +175,7 @@ def test_decide_refused_leaves_the_others_as_they_were() -> None:
     """All or none: one subject that had room is told of, and not charged."""
     wide = RateLimit(per_minute=60.0, per_hour=1e3, per_day=1e3, burst=10.0)
     narrow = RateLimit(per_minute=60.0, per_hour=1e3, per_day=1e3, burst=1.0)
-    room, refusal = gcra.decide(
-        [Charge("a", wide, 2.0), Charge("b", narrow, 2.0)], [EMPTY, EMPTY], float(START_US)
-    )
+    room, refusal = gcra.decide([ask("a", wide, 2.0), ask("b", narrow, 2.0)], [EMPTY, EMPTY], float(START_US))
 
     assert (room.allowed, room.remaining, room.state.level) == (True, 10.0, 0.0)
     assert not refusal.allowed
@@ -195,7 +193,7 @@ def test_life_of_a_state_is_over_when_it_says_nothing(
         decision = gcra.charge(state, limit, cost, now_us)
         state = decision.state if decision.allowed else state
     bounds = gcra.bounds_of(limit)
-    later_us = now_us + math.ceil(gcra.life_s(state, bounds, now_us) * MICRO)
+    later_us = math.ceil(gcra.ends_us(state, bounds))
 
     assert gcra.settled(state, bounds, later_us)._replace(at=0.0) == EMPTY
 

@@ -1,0 +1,101 @@
+"""Builds what the guard asks: who is let in, what it costs, and where it is written down. Plain Python.
+
+Called by the ingress replica and by tests. Where settings let everybody in, nobody is counted or recorded,
+but keys and tenants can be made before the door is closed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from configs.schema import Settings
+from data.access.authenticator import Authenticator
+from data.access.desk import AccessDesk, AccessLedger
+from data.access.directory import AccessDirectory
+from data.access.jwks import Fetch
+from data.access.principal import Principal
+from data.access.secrets import AccessSecrets
+from data.access.tokens import JwtVerifier, TokenIssuer
+from data.audit.buffer import AuditTrail
+from data.audit.port import AuditSink
+from data.claims import TenantId
+from data.limits.policy import LimitOverrides
+from data.ports import Clock, KeyValueStore
+from deployments.door import KeyedDoor
+from deployments.limiter import Limiter, headers
+from deployments.services import AccessServices
+
+
+@dataclass(frozen=True, slots=True)
+class AccessParts:
+    """What access rests on: the keeper's keys and tenants, its audit, the shared store, and the secrets.
+
+    ``fetch`` reads the issuer's public keys from an address that the settings name.
+    """
+
+    ledger: AccessLedger
+    audit: AuditSink
+    store: KeyValueStore
+    clock: Clock
+    secrets: AccessSecrets
+    fetch: Fetch
+
+
+def build_access(settings: Settings, parts: AccessParts) -> AccessServices:
+    """Return what the guard asks.
+
+    Raises:
+        ConfigError: settings of tokens that cannot be kept.
+    """
+    desk = AccessDesk(parts.ledger, parts.secrets.pepper, parts.clock)
+    if settings.auth.mode == "open":
+        limiter = _limiter(settings, parts, None)
+        return AccessServices(desk=desk, audit=parts.audit, limiter=limiter)
+    directory = AccessDirectory(parts.ledger.access_changes, refresh_s=settings.auth.refresh_s)
+    limiter = _limiter(settings, parts, directory)
+    authenticator = Authenticator(
+        directory,
+        parts.secrets.pepper,
+        parts.clock,
+        issuer=TokenIssuer(parts.secrets.token_key, parts.clock, ttl_s=settings.auth.token_ttl_s),
+        verifier=_verifier(settings, parts),
+    )
+    door = KeyedDoor(authenticator, directory, blocked=limiter.refuse_blocked, refused=limiter.failed)
+    enabled = settings.limits.enabled is not False
+
+    async def charge(who: Principal, operation: str, address: str, units: int) -> Mapping[str, str]:
+        return headers(await limiter.charge(who, operation, address, units)) if enabled else {}
+
+    return AccessServices(
+        door=door,
+        charge=charge,
+        record=AuditTrail(parts.audit, parts.clock).record,
+        audit_reads=settings.audit.reads,
+        limiter=limiter,
+        limits_enabled=enabled,
+        desk=desk,
+        audit=parts.audit,
+        grant=door.grant,
+    )
+
+
+def _limiter(settings: Settings, parts: AccessParts, directory: AccessDirectory | None) -> Limiter:
+    def overrides(tenant: TenantId) -> LimitOverrides:
+        record = directory.tenant(tenant) if directory else None
+        return record.limits if record else LimitOverrides()
+
+    return Limiter(
+        parts.store,
+        settings.limits,
+        overrides=overrides,
+        clock=parts.clock,
+        in_thread=settings.cache.backend == "redis",
+    )
+
+
+def _verifier(settings: Settings, parts: AccessParts) -> JwtVerifier | None:
+    """Return what verifies an outside issuer's tokens, where settings name one."""
+    return (
+        JwtVerifier(settings.auth.jwt, parts.clock, fetch=parts.fetch) if settings.auth.jwt.issuer else None
+    )

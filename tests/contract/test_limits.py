@@ -1,0 +1,62 @@
+"""Limits are exact over replicas: three processes of 64 clients each, on LMDB and on a real Redis."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.limit_replica import run_replicas, spend
+from tests.redis_server import redis_server
+
+REPLICAS, CLIENTS = 3, 64
+
+
+@pytest.fixture(params=["lmdb", "redis"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """Where the replicas' store is."""
+    if request.param == "lmdb":
+        yield str(tmp_path / "kv")
+    else:
+        with redis_server(tmp_path) as address:
+            yield address
+
+
+def test_limit_under_192_clients_of_three_replicas_is_the_burst(store: str) -> None:
+    """With next to no refill exactly the burst is let in, whoever asks where: not one more, not one less."""
+    rate = {"burst": 1000.0, "per_minute": 0.001}
+    job = {"store": store, "rate": rate, "clients": CLIENTS, "attempts": 12}
+    told = run_replicas(job, REPLICAS)
+
+    assert [each["asked"] for each in told] == [CLIENTS * 12] * REPLICAS
+    assert not any(each["alone"] for each in told)
+    assert sum(each["allowed"] for each in told) == 1000
+
+
+def test_limit_under_192_clients_of_three_replicas_refills_exactly(store: str) -> None:
+    """Once the burst is spent, what refills by the store's own clock is let in, to within one unit."""
+    job = {
+        "store": store,
+        "rate": {"burst": 2000.0, "per_minute": 12_000.0},
+        "clients": CLIENTS,
+        "seconds": 2.0,
+    }
+    spent_us = spend(job, 2000.0)
+    told = run_replicas(job, REPLICAS)
+    elapsed_s = (max(each["last_us"] for each in told) - spent_us) / 1e6
+    allowed = sum(each["allowed"] for each in told)
+
+    assert allowed == pytest.approx(200.0 * elapsed_s, abs=1.0)
+    assert sum(each["asked"] for each in told) > 2 * allowed
+
+
+def test_limit_of_an_hour_under_192_clients_of_three_replicas_is_exact(store: str) -> None:
+    """The hour's count is shared as the bucket is."""
+    rate = {"burst": 1e6, "per_minute": 1e6, "per_hour": 700.0}
+    job = {"store": store, "rate": rate, "clients": CLIENTS, "attempts": 8}
+    told = run_replicas(job, REPLICAS)
+    # An hour that ends meanwhile begins another count.
+    hours = {each[moment] // 3.6e9 for each in told for moment in ("first_us", "last_us")}
+
+    assert 700 <= sum(each["allowed"] for each in told) <= 700 * len(hours)
