@@ -21,7 +21,7 @@ import msgspec
 from data.access.records import SYSTEM_TENANT, KeyRecord, TenantRecord
 from data.backups.manifest import Catalogue
 from data.backups.source import lineage_of
-from data.claims import SHARED_TENANT, TenantId
+from data.claims import DEFAULT_TENANT, SHARED_TENANT, TenantId
 from data.compaction import old_copies
 from data.errors import (
     ConflictError,
@@ -93,12 +93,12 @@ class Eraser:
         """Erase a tenant, or finish what was begun, and return the proof; a second time: the same proof.
 
         Raises:
-            InvalidValueError: a tenant that is part of the software. NotFoundError: none of this id ever was.
+            InvalidValueError: a tenant that every installation has. NotFoundError: none of this id ever was.
             ConflictError: a view is being built, a backup is at work, or the ledger is being compacted.
         """
-        if tenant in (SYSTEM_TENANT, SHARED_TENANT):
+        if tenant in (SYSTEM_TENANT, SHARED_TENANT, DEFAULT_TENANT):
             raise InvalidValueError(
-                f"The tenant {tenant} is part of the software: delete its things instead."
+                f"The tenant {tenant} belongs to every installation: delete its things instead."
             )
         with self._keeper.erasing() as ledger:
             said = last_erasure(ledger, tenant)

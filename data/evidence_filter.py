@@ -73,8 +73,8 @@ class EvidenceFilter:
     def _is_about(self, item: Evidence) -> bool:
         if not self.entities:
             return True
-        said = [_spaced(text) for text in (item.text, item.title, item.subject or "")]
-        return any(_spaced(entity) in text for entity in self.entities for text in said)
+        said = [_word_runs(text) for text in (item.text, item.title, item.subject or "")]
+        return any(_word_runs(entity) in text for entity in self.entities for text in said)
 
     def _comes_from(self, item: Evidence) -> bool:
         return not self.sources or item.source in self.sources
@@ -84,7 +84,8 @@ class EvidenceFilter:
 NO_FILTER = EvidenceFilter()
 
 
-def _spaced(text: str) -> str:
+def _word_runs(text: str) -> str:
+    """Return the runs of letters and digits in lower case, a space before and after each."""
     return f" {' '.join(_WORD.findall(text.casefold()))} "
 
 

@@ -2,7 +2,7 @@
 
 Called by ``data.erasure``. The store's keys name the tenant right after what they are for; embeddings are
 shared by all tenants (a vector says nothing of whose text it is), so all of them go. Invariant: a tenant's
-id has neither ``/`` nor ``:``, so no prefix here is another tenant's.
+id has none of ``/``, ``}`` and ``:``, so no prefix here is another tenant's.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def prefixes(tenant: TenantId) -> dict[str, str]:
         "store: verdicts": f"verdict/{tenant}/",
         "store: sessions": f"session/{tenant}/",
         "store: steps": f"session-step/{tenant}/",
-        "store: limits": f"rate/{{{tenant}}}/",
+        "store: limits": f"limit:{{{tenant}}}:",
     }
 
 

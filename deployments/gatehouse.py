@@ -6,7 +6,8 @@ but keys and tenants can be made before the door is closed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from configs.schema import Settings
@@ -31,7 +32,8 @@ from deployments.services import AccessServices
 class AccessParts:
     """What access rests on: the keeper's keys and tenants, its audit, the shared store, and the secrets.
 
-    ``fetch`` reads the issuer's public keys from an address that the settings name.
+    ``fetch`` reads the issuer's public keys from an address that the settings name. ``monotonic`` tells the
+    age of what is known.
     """
 
     ledger: AccessLedger
@@ -40,6 +42,7 @@ class AccessParts:
     clock: Clock
     secrets: AccessSecrets
     fetch: Fetch
+    monotonic: Callable[[], float] = time.monotonic
 
 
 def build_access(settings: Settings, parts: AccessParts) -> AccessServices:
@@ -52,7 +55,9 @@ def build_access(settings: Settings, parts: AccessParts) -> AccessServices:
     if settings.auth.mode == "open":
         limiter = _limiter(settings, parts, None)
         return AccessServices(desk=desk, audit=parts.audit, limiter=limiter)
-    directory = AccessDirectory(parts.ledger.access_changes, refresh_s=settings.auth.refresh_s)
+    directory = AccessDirectory(
+        parts.ledger.access_changes, refresh_s=settings.auth.refresh_s, monotonic=parts.monotonic
+    )
     limiter = _limiter(settings, parts, directory)
     authenticator = Authenticator(
         directory,

@@ -24,12 +24,13 @@ from data.access.principal import Principal
 from data.claims import TenantId
 from data.errors import InvalidValueError, RateLimitedError, UnavailableError
 from data.limits import gcra
-from data.limits.gcra import Bounds, Charge, Decision, WindowUse
+from data.limits.gcra import Bounds, Charge, Decision
 from data.limits.policy import LimitOverrides, RateLimit
 from data.ports import Clock, KeyValueStore
 from data.stores.memory import MemoryStore
 from deployments.batching import Batcher
 from deployments.breaker import CircuitBreaker
+from deployments.limit_report import Policy, Usage, policy_of
 
 #: Longest wait for a store on the network before the limits are kept here, seconds.
 WAIT_S = 0.5
@@ -70,39 +71,6 @@ class _Subjects:
     named: list[tuple[str, RateLimit]]
     kept: list[tuple[str, Bounds]]
     policy: str
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """What a tenant has spent, as a whole and by operation (those that have a limit), by window."""
-
-    tenant: TenantId
-    windows: list[WindowUse]
-    operations: dict[str, list[WindowUse]]
-
-
-@dataclass(frozen=True, slots=True)
-class OperationPolicy:
-    """The limit of one operation, and the units that one call of it costs; a limit of ``None``: no own."""
-
-    cost: float
-    requests_per_minute: float | None = None
-    requests_per_hour: float | None = None
-    requests_per_day: float | None = None
-    burst_size: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """A tenant's limits, in the names of ``GET /rate-limits``. Units; a call costs 1 where none is named."""
-
-    tenant_id: TenantId
-    requests_per_minute: float
-    requests_per_hour: float
-    requests_per_day: float
-    burst_size: float
-    strategy: str
-    operation_limits: dict[str, OperationPolicy]
 
 
 class Limiter:
@@ -168,7 +136,7 @@ class Limiter:
             for (name, limit), decision in zip(subjects.named, decisions, strict=True)
         ]
         allowance = Allowance(standings, subjects.policy)
-        if not all([decision.allowed for decision in decisions]):
+        if not all(decision.allowed for decision in decisions):
             raise _refusal(allowance, cost)
         return allowance
 
@@ -204,19 +172,11 @@ class Limiter:
     def policy(self, tenant: TenantId) -> Policy:
         """Return a tenant's limits."""
         overrides = self._overrides(tenant)
-        limit = overrides.tenant or self._tenant
-        own = {**self._operations, **overrides.operations}
-        return Policy(
-            tenant_id=tenant,
-            requests_per_minute=limit.per_minute,
-            requests_per_hour=limit.per_hour,
-            requests_per_day=limit.per_day,
-            burst_size=limit.burst,
-            strategy="gcra",
-            operation_limits={
-                name: _operation_policy(self._costs.get(name, 1.0), own.get(name))
-                for name in sorted({*self._costs, *own})
-            },
+        return policy_of(
+            tenant,
+            overrides.tenant or self._tenant,
+            operations={**self._operations, **overrides.operations},
+            costs=self._costs,
         )
 
     async def usage(self, tenant: TenantId) -> Usage:
@@ -243,7 +203,7 @@ class Limiter:
         overrides = self._overrides(principal.tenant)
         asked = (principal.tenant, principal.subject, operation, address)
         known = self._known.get(asked)
-        if known is None or known.overrides is not overrides:
+        if known is None or known.overrides != overrides:
             if len(self._known) >= MOST_KNOWN:
                 self._known.clear()
             known = self._known[asked] = self._subjects_of(principal, operation, address, overrides)
@@ -252,20 +212,25 @@ class Limiter:
     def _subjects_of(
         self, principal: Principal, operation: str, address: str, overrides: LimitOverrides
     ) -> _Subjects:
-        """Return all who are charged.
+        """Return all who are charged: the tenant, and whom the tenant's limit does not always stop first.
+
+        Whatever a key spends the tenant spends too, so a key whose limit is nowhere below the tenant's never
+        decides; with limits as they come that is every one, and one subject costs a third of three.
 
         All keys of a tenant share the part in braces, so they lie together on a cluster of Redis. An address
         is therefore counted within each tenant.
         """
         tenant = principal.tenant
-        subjects = [
-            ("tenant", _key(tenant, "tenant"), overrides.tenant or self._tenant),
+        whole = overrides.tenant or self._tenant
+        parts = [
             ("key", _key(tenant, f"by:{principal.subject}"), overrides.key or self._key),
             ("address", _key(tenant, f"from:{_network(address)}"), self._address),
         ]
         own = overrides.operations.get(operation) or self._operations.get(operation)
         if own is not None:
-            subjects.append((f"operation-{operation}", _key(tenant, f"operation:{operation}"), own))
+            parts.append((f"operation-{operation}", _key(tenant, f"operation:{operation}"), own))
+        subjects = [("tenant", _key(tenant, "tenant"), whole)]
+        subjects += [part for part in parts if _may_stop_first(part[2], whole)]
         return _Subjects(
             overrides,
             [(name, limit) for name, _, limit in subjects],
@@ -355,10 +320,13 @@ def _limit(rate: RateSettings) -> RateLimit:
     return RateLimit(rate.per_minute, rate.per_hour, rate.per_day, rate.burst)
 
 
-def _operation_policy(cost: float, limit: RateLimit | None) -> OperationPolicy:
-    if limit is None:
-        return OperationPolicy(cost)
-    return OperationPolicy(cost, limit.per_minute, limit.per_hour, limit.per_day, limit.burst)
+def _may_stop_first(part: RateLimit, whole: RateLimit) -> bool:
+    return (
+        part.per_minute < whole.per_minute
+        or part.burst < whole.burst
+        or part.per_hour < whole.per_hour
+        or part.per_day < whole.per_day
+    )
 
 
 def _quota(limit: RateLimit) -> int:

@@ -7,23 +7,18 @@ each view beside the one in use and compares what they hold. Nothing is changed.
 from __future__ import annotations
 
 import argparse
-import json
-import sys
 from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
 from cluster.head import home_of
-from cluster.names import KEEPER
 from configs.schema import Settings
 from data.clock import SystemClock
-from data.errors import KiteError, StoreUnavailableError
 from data.keeper import hold_home
 from data.ledger import Ledger
 from data.scrub import checked
-from tasks.rebuild_view import PATIENCE_S, stopped_keeper
-from tasks.session import add_settings_arguments, connect, settings_from
+from tasks.maintenance import add_home_arguments, running_keeper, stopped_keeper, told
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -32,19 +27,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="python -m tasks.check_ledger", description="Look for damage in the ledger and its segments."
     )
     parser.add_argument("--views", action="store_true", help="compare the views with the ledger too")
-    parser.add_argument(
-        "--home-stopped", action="store_true", help="nothing is running: work in this process"
-    )
-    add_settings_arguments(parser)
+    add_home_arguments(parser)
     options = parser.parse_args(arguments)
-    try:
-        settings = settings_from(options)
-        report = (stopped if options.home_stopped else running)(settings, views=options.views)
-    except KiteError as exc:
-        sys.stderr.write(f"{exc}\n")
-        return 2
-    sys.stdout.write(json.dumps(report) + "\n")
-    return 1 if report["faults"] else 0
+    check = stopped if options.home_stopped else running
+    report = told(options, lambda settings: check(settings, views=options.views))
+    return 2 if report is None else int(bool(report["faults"]))
 
 
 def running(settings: Settings, *, views: bool) -> dict[str, Any]:
@@ -53,10 +40,7 @@ def running(settings: Settings, *, views: bool) -> dict[str, Any]:
     Raises:
         UnavailableError: nothing is running.
     """
-    from cluster.remote import ActorLink
-
-    with connect(settings):
-        keeper = ActorLink(KEEPER, StoreUnavailableError, patience_s=PATIENCE_S)
+    with running_keeper(settings) as keeper:
         return dict(keeper.call("check", views))
 
 

@@ -8,9 +8,7 @@ the work; ``--home-stopped`` does it in this process. A run that was cut off is 
 from __future__ import annotations
 
 import argparse
-import json
 import re
-import sys
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -18,11 +16,9 @@ from typing import Any
 
 import msgspec
 
-from cluster.names import KEEPER
 from configs.schema import Settings
-from data.errors import InvalidValueError, KiteError, StoreUnavailableError
-from tasks.rebuild_view import PATIENCE_S, stopped_keeper
-from tasks.session import add_settings_arguments, connect, settings_from
+from data.errors import InvalidValueError
+from tasks.maintenance import add_home_arguments, running_keeper, stopped_keeper, told
 
 _AGE = re.compile(r"(\d{1,6})([dhm])\Z")
 _HOURS = {"d": 24.0, "h": 1.0, "m": 1 / 60}
@@ -37,21 +33,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen.add_argument("--horizon", type=int, metavar="SEQ", help="the ledger position up to which to erase")
     chosen.add_argument("--older-than", metavar="AGE", help="such as 30d, 12h or 90m: up to so long ago")
     parser.add_argument("--dry-run", action="store_true", help="only say what would be erased")
-    parser.add_argument(
-        "--home-stopped", action="store_true", help="nothing is running: work in this process"
-    )
-    add_settings_arguments(parser)
+    add_home_arguments(parser)
     options = parser.parse_args(arguments)
-    try:
-        settings = settings_from(options)
+
+    def work(settings: Settings) -> dict[str, Any]:
         moment = None if options.older_than is None else moment_before(options.older_than, time.time())
-        work = stopped if options.home_stopped else running
-        report = work(settings, options.horizon, moment, dry_run=options.dry_run)
-    except KiteError as exc:
-        sys.stderr.write(f"{exc}\n")
-        return 2
-    sys.stdout.write(json.dumps(report) + "\n")
-    return 0
+        compact = stopped if options.home_stopped else running
+        return compact(settings, options.horizon, moment, dry_run=options.dry_run)
+
+    return 2 if told(options, work) is None else 0
 
 
 def moment_before(age: str, now_s: float) -> str:
@@ -73,10 +63,7 @@ def running(settings: Settings, horizon: int | None, moment: str | None, *, dry_
     Raises:
         UnavailableError: nothing is running.
     """
-    from cluster.remote import ActorLink
-
-    with connect(settings):
-        keeper = ActorLink(KEEPER, StoreUnavailableError, patience_s=PATIENCE_S)
+    with running_keeper(settings) as keeper:
         at = horizon if moment is None else int(keeper.call("seq_at", moment))
         return dict(keeper.call("compact", at, dry_run))
 

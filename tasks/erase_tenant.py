@@ -27,7 +27,7 @@ from data.backups.targets import open_target
 from data.claims import TenantId, tenant_id
 from data.erasure import Erased, Remains, backups_with
 from data.errors import InvalidValueError, KiteError
-from tasks.rebuild_view import stopped_keeper
+from tasks.maintenance import stopped_keeper
 from tasks.session import add_settings_arguments, connect, settings_from
 
 

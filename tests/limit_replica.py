@@ -34,6 +34,10 @@ from deployments.limiter import Limiter
 ENDLESS = RateSettings(per_minute=1e9, per_hour=1e9, per_day=1e9, burst=1e9)
 
 
+#: A limit below the tenant's, that is not reached either.
+NARROW = {"per_minute": 1e8, "per_hour": 1e8, "per_day": 1e8, "burst": 1e8}
+#: What an administrator set: nothing.
+NONE_SET = LimitOverrides()
 CALLER = Principal("key:1", TenantId("acme"), Role.VERIFIER, key_id="1")
 
 
@@ -80,10 +84,15 @@ async def hammer(job: dict[str, Any], limiter: Limiter) -> dict[str, Any]:
                 pass
             await asyncio.sleep(0)
 
-    started = time.perf_counter()
+    started, cpu_started_s = time.perf_counter(), time.process_time()
     await asyncio.gather(*(client() for _ in range(job["clients"])))
-    elapsed_s = time.perf_counter() - started
-    return {**counts, "us_each": elapsed_s / counts["asked"] * 1e6, "alone": limiter.is_alone}
+    elapsed_s, cpu_s = time.perf_counter() - started, time.process_time() - cpu_started_s
+    return {
+        **counts,
+        "us_each": elapsed_s / counts["asked"] * 1e6,
+        "cpu_us_each": cpu_s / counts["asked"] * 1e6,
+        "alone": limiter.is_alone,
+    }
 
 
 @contextmanager
@@ -93,12 +102,10 @@ def limiter_of(job: dict[str, Any]) -> Iterator[tuple[Limiter, Watched]]:
     store = Watched(inner)
     limits = LimitSettings(
         tenant=RateSettings(**{"per_hour": 1e9, "per_day": 1e9, **job["rate"]}),
-        key=ENDLESS,
-        address=ENDLESS,
+        key=RateSettings(**NARROW) if job.get("narrow") else ENDLESS,
+        address=RateSettings(**NARROW) if job.get("narrow") else ENDLESS,
     )
-    limiter = Limiter(
-        store, limits, overrides=lambda _: LimitOverrides(), clock=SystemClock(), in_thread=in_thread
-    )
+    limiter = Limiter(store, limits, overrides=lambda _: NONE_SET, clock=SystemClock(), in_thread=in_thread)
     yield limiter, store
     limiter.close()
     store.close()

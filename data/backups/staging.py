@@ -26,6 +26,7 @@ from data.claims import TenantId
 from data.clock import SystemClock
 from data.errors import CorruptDataError
 from data.ledger import GENESIS, Entry, Ledger, chained
+from data.segments import sync_folder
 
 _INSERT_ROW = "INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 _INSERT_REQUEST = "INSERT OR REPLACE INTO idempotency VALUES (?, ?, ?, ?, ?)"
@@ -69,7 +70,7 @@ class Staging:
             raise CorruptDataError(
                 f"The restored ledger ends at seq {head}, not at {self.end.seq}: restore again."
             )
-        _sync(self.ledger)
+        sync_folder(self.ledger)
 
     def write(self, name: str, chunks: Iterable[bytes]) -> None:
         """Write a file that will lie at ``name`` under the home."""
@@ -169,11 +170,3 @@ def _values(entry: Entry) -> tuple[int, str, TenantId, str, str, str, bytes, byt
         entry.payload,
         entry.sha256,
     )
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -106,7 +106,10 @@ def build_document(endpoints: Iterable[Endpoint], services: Services) -> dict[st
         },
         "servers": [{"url": "/"}],
         "paths": paths,
-        "components": {"schemas": dict(sorted(components.schemas.items()))},
+        "components": {
+            "schemas": dict(sorted(components.schemas.items())),
+            "securitySchemes": _SCHEMES,
+        },
     }
 
 
@@ -125,13 +128,22 @@ def _operation(endpoint: Endpoint, components: _Components, limits: ApiLimits) -
                 "description": HTTPStatus(endpoint.status).phrase,
                 "content": {endpoint.media_type: answer},
             },
-            **{str(status): _problem_response(status) for status in sorted({*endpoint.problems, 500, 504})},
+            **{str(status): _problem_response(status) for status in sorted(_problems(endpoint))},
         },
         "x-limits": _limits(endpoint, limits),
     }
+    if endpoint.access.role is not None:
+        operation["security"] = [{name: []} for name in _SCHEMES]
+        operation["x-role"] = endpoint.access.role
     if endpoint.has_body:
         operation["requestBody"] = {"required": True, "content": _contents(endpoint, components, limits)}
     return operation
+
+
+def _problems(endpoint: Endpoint) -> set[int]:
+    """Return the statuses of the problems that a call may meet, those of the guard among them."""
+    guarded = {401, 403, 429, 503} if endpoint.access.role is not None else set[int]()
+    return {*endpoint.problems, *guarded, 500, 504}
 
 
 def _contents(endpoint: Endpoint, components: _Components, limits: ApiLimits) -> dict[str, Any]:
@@ -172,6 +184,16 @@ def _limits(endpoint: Endpoint, limits: ApiLimits) -> dict[str, Any]:
     return found
 
 
+#: How a credential may come; any one of them.
+_SCHEMES: dict[str, dict[str, str]] = {
+    "key": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "X-API-Key",
+        "description": "An API key; as well as `Authorization: ApiKey KEY`.",
+    },
+    "bearer": {"type": "http", "scheme": "bearer", "description": "A JSON Web Token, or an API key."},
+}
 _LIMIT_WORDS = {
     "timeout_s": "answered within {} s, else 504",
     "body_bytes": "body of at most {} bytes",

@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import msgspec
 
 from data.claims import Rejected, TenantId, make_claim
-from data.errors import ClaimRejectedError, ConflictError, NotFoundError, RateLimitedError
+from data.errors import ClaimRejectedError, ConflictError, NotFoundError, QuotaError, RateLimitedError
 from data.ports import Clock, KeyValueStore
 from data.questions import Question
 from data.verdicts import Verdict
@@ -41,12 +42,23 @@ class ResetOrder:
 
 
 class SessionStore:
-    """Reads and writes sessions of one key-value store. Synchronous; safe to call from several threads."""
+    """Reads and writes sessions of one key-value store. Synchronous; safe to call from several threads.
 
-    def __init__(self, store: KeyValueStore, clock: Clock, limits: ApiLimits) -> None:
+    ``quota`` says how many sessions a tenant may have, where it has a quota of its own.
+    """
+
+    def __init__(
+        self,
+        store: KeyValueStore,
+        clock: Clock,
+        limits: ApiLimits,
+        *,
+        quota: Callable[[TenantId], int | None] | None = None,
+    ) -> None:
         self._store = store
         self._clock = clock
         self._limits = limits
+        self._quota = quota
 
     def load(self, tenant: TenantId, session_id: str) -> tuple[bytes, SessionState]:
         """Return the stored bytes (for the swap) and the state they hold.
@@ -65,7 +77,7 @@ class SessionStore:
         """Start a session, or start it again.
 
         Raises:
-            RateLimitedError: the tenant has as many sessions as it may have.
+            RateLimitedError: the tenant has as many sessions as anybody may have. QuotaError: as many as it may.
             ConflictError: others keep resetting the same session.
         """
         session_id = order.session_id or uuid.uuid4().hex
@@ -82,8 +94,11 @@ class SessionStore:
         raise _contended()
 
     def _check_room(self, tenant: TenantId) -> None:
-        most = self._limits.sessions_per_tenant
-        if len(self._store.scan(_key(tenant, ""))) >= most:
+        most, own = self._limits.sessions_per_tenant, self._quota(tenant) if self._quota else None
+        there = len(self._store.scan(_key(tenant, "")))
+        if own is not None and there >= own:
+            raise QuotaError(f"The tenant may keep {own} sessions: delete one, or ask for a higher quota.")
+        if there >= most:
             raise RateLimitedError(
                 f"There are {most} sessions, the most there may be: delete one first.", 60.0
             )
@@ -164,10 +179,10 @@ class SessionStore:
 class Sessions:
     """The session operations of the API, for one process."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, *, quota: Callable[[TenantId], int | None] | None = None) -> None:
         self._answer = services.answer
         self._frameworks = services.frameworks
-        self._store = SessionStore(services.store, services.clock, services.limits)
+        self._store = SessionStore(services.store, services.clock, services.limits, quota=quota)
 
     async def reset(self, tenant: TenantId, order: ResetOrder) -> SessionState:
         """Start a session, or start it again; see ``SessionStore.start``."""

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import uvicorn
 
@@ -27,10 +28,13 @@ from deployments.assembly import (
     in_process_frameworks,
     in_threads,
 )
+from deployments.calibration import TenantCalibrations
 from deployments.extraction import ClaimExtractor
 from deployments.knowledge import KnowledgeDesk
 from deployments.metrics import Meter
+from deployments.replay import VerdictDesk
 from deployments.services import ApiLimits, HealthReport, Services
+from deployments.verification import Verifier
 
 #: Longest wait for the server to listen.
 START_S = 60.0
@@ -57,12 +61,29 @@ def one_process(settings: Settings) -> Iterator[str]:
             thread.join()
 
 
-def services_over(parts: Parts, settings: Settings) -> Services:
-    """Return what the gateway's replica would serve, over parts of this process."""
+@dataclass(frozen=True, slots=True)
+class Built:
+    """What answers and replays, with every framework in this process."""
+
+    frameworks: tuple[str, ...]
+    verifier: Verifier
+    calibrations: TenantCalibrations
+    desk: VerdictDesk | None
+
+
+def built_over(parts: Parts, settings: Settings) -> Built:
+    """Return what the gateway's replica would ask, over parts of this process."""
     retriever = build_retriever(parts, settings)
     calibrations = build_calibrations(parts, retriever)
     frameworks = in_process_frameworks(parts, settings)
     verifier = build_verifier(parts, settings, in_threads(frameworks), retriever, calibrations=calibrations)
+    desk = build_verdict_desk(parts, settings, verifier, retriever)
+    return Built(tuple(frameworks), verifier, calibrations, desk)
+
+
+def services_over(parts: Parts, settings: Settings) -> Services:
+    """Return what the gateway's replica would serve, over parts of this process."""
+    built = built_over(parts, settings)
     meter = Meter()
     extractor = ClaimExtractor(parts.analyser, parts.embedder, parts.scorer)
 
@@ -70,8 +91,8 @@ def services_over(parts: Parts, settings: Settings) -> Services:
         return HealthReport({})
 
     return Services(
-        answer=verifier.answer,
-        frameworks=tuple(frameworks),
+        answer=built.verifier.answer,
+        frameworks=built.frameworks,
         store=parts.store,
         clock=parts.clock,
         health=health,
@@ -79,8 +100,8 @@ def services_over(parts: Parts, settings: Settings) -> Services:
         metrics=meter.render,
         observe=meter.request,
         limits=ApiLimits(request_timeout_s=settings.http.request_timeout_s),
-        calibration=build_calibration_desk(parts, calibrations, meter),
+        calibration=build_calibration_desk(parts, built.calibrations, meter),
         knowledge=KnowledgeDesk(parts.reader),
-        verdicts=build_verdict_desk(parts, settings, verifier, retriever),
+        verdicts=built.desk,
         extract=lambda text, context: asyncio.to_thread(extractor.extract, text, context),
     )

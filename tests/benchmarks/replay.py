@@ -50,18 +50,11 @@ from data.questions import Question
 from data.rows import BadRow, read_row
 from data.segments import write_documents
 from data.verdicts import Verdict
-from deployments.assembly import (
-    build_calibrations,
-    build_retriever,
-    build_verdict_desk,
-    build_verifier,
-    in_process_frameworks,
-    in_threads,
-)
 from deployments.replay import Replay, VerdictDesk
 from deployments.verification import Verifier
 from tasks.build_embedder import build
 from tasks.load_demo import DEMO, load_demo, load_patterns
+from tests.benchmarks.one_process import built_over
 
 #: Claims verified between two changes of the knowledge; replays at once; documents in one bulk load.
 BLOCK, AT_ONCE, SEGMENT = 25, 64, 1_000
@@ -269,14 +262,9 @@ async def _replayed(
 
 
 def _built(parts: Parts, settings: Settings) -> tuple[Verifier, VerdictDesk]:
-    patient = _patient(settings)
-    retriever = build_retriever(parts, patient)
-    frameworks = in_threads(in_process_frameworks(parts, patient))
-    calibrations = build_calibrations(parts, retriever)
-    verifier = build_verifier(parts, patient, frameworks, retriever, calibrations=calibrations)
-    desk = build_verdict_desk(parts, patient, verifier, retriever)
-    assert desk is not None
-    return verifier, desk
+    built = built_over(parts, _patient(settings))
+    assert built.desk is not None
+    return built.verifier, built.desk
 
 
 def _load(parts: Parts, settings: Settings, documents: Sequence[Document]) -> None:

@@ -27,7 +27,7 @@ from cluster import head as ray_head
 from cluster.processes import processes_of
 from configs.load import load_settings
 from configs.schema import Settings
-from tasks.rebuild_view import stopped_keeper
+from tasks.maintenance import stopped_keeper
 
 CLIENTS = 4
 #: How long clients write before the kill, seconds.

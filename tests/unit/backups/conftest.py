@@ -11,6 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from data.keeper import Keeper
+from tests.fakes import FakeVectorSink
+from tests.unit.backups.homes import SEALERS, House
+
 MEMORY = Path("/dev/shm")
 
 
@@ -22,3 +26,17 @@ def tmp_path(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         return
     with tempfile.TemporaryDirectory(prefix="kite-backups-", dir=MEMORY) as folder:
         yield Path(folder)
+
+
+@pytest.fixture(params=sorted(SEALERS))
+def sealed_house(tmp_path: Path, request: pytest.FixtureRequest) -> House:
+    """An empty home whose backups are plain, and one whose backups are sealed."""
+    return House(tmp_path, request.param)
+
+
+@pytest.fixture
+def keeper(house: House) -> Iterator[Keeper]:
+    """The home of the test's own ``house``, running."""
+    made = Keeper(house.home, house.clock, FakeVectorSink())
+    yield made
+    made.close()

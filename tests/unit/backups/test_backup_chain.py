@@ -33,10 +33,10 @@ from tests.unit.backups.homes import (
 )
 
 
-@pytest.fixture(params=sorted(SEALERS))
-def house(tmp_path: Path, request: pytest.FixtureRequest) -> House:
+@pytest.fixture
+def house(sealed_house: House) -> House:
     """A home with two hundred facts and a segment, backed up in full."""
-    made = House(tmp_path, request.param)
+    made = sealed_house
     made.write(facts("a", 200), key="first")
     made.write([segment(made.home, "d1", "d2")])
     made.back_up()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -37,13 +37,6 @@ def house(tmp_path: Path) -> House:
     made.write([changes.delete_document("d"), changes.delete_document("s2"), *facts("b", 2)])
     made.ledger.close()
     return made
-
-
-@pytest.fixture
-def keeper(house: House) -> Iterator[Keeper]:
-    made = Keeper(house.home, house.clock, FakeVectorSink())
-    yield made
-    made.close()
 
 
 def test_backup_of_a_compacted_ledger_is_that_ledger(house: House, keeper: Keeper, tmp_path: Path) -> None:

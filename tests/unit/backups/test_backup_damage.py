@@ -17,16 +17,16 @@ from data.backups.stream import Follower
 from data.backups.verification import Verified, check_stream, verify_backup
 from data.backups.worker import Worker
 from data.errors import CorruptDataError, InvalidValueError, KiteError
-from tests.unit.backups.homes import SEALERS, House, facts, rows_of, segment, tree
+from tests.unit.backups.homes import House, facts, rows_of, segment, tree
 
 #: Positions of a file at which a byte is flipped: the ends, and some in between.
 PLACES = (0.0, 0.03, 0.17, 0.31, 0.5, 0.66, 0.83, 0.97, 1.0)
 
 
-@pytest.fixture(params=sorted(SEALERS))
-def house(tmp_path: Path, request: pytest.FixtureRequest) -> House:
+@pytest.fixture
+def house(sealed_house: House) -> House:
     """A home with a full, an incremental, a differential backup and a snapshot, with segments and views."""
-    made = House(tmp_path, request.param)
+    made = sealed_house
     made.write([*facts("a", 30), segment(made.home, "d1")], key="first")
     (made.home / "views").mkdir()
     with closing(sqlite3.connect(made.home / "views" / "passages.sqlite")) as view:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -17,7 +17,6 @@ from data.keeper import Keeper
 from data.knowledge import Change, Document, Fact
 from data.ports import WriteReceipt
 from data.views.facts import FactFilter
-from tests.fakes import FakeVectorSink
 from tests.unit.backups.homes import House, facts, rows_of, segment
 
 OTHER = TenantId("other")
@@ -34,14 +33,6 @@ def house(tmp_path: Path) -> House:
     made.back_up()
     made.ledger.close()
     return made
-
-
-@pytest.fixture
-def keeper(house: House) -> Iterator[Keeper]:
-    """The home, running."""
-    made = Keeper(house.home, house.clock, FakeVectorSink())
-    yield made
-    made.close()
 
 
 def merged(house: House, keeper: Keeper, wanted: Merge, *, dry_run: bool = False) -> Merged:

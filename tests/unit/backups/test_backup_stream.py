@@ -18,7 +18,6 @@ from data.keeper import Keeper
 from data.ledger import Ledger
 from tests.fakes import FakeVectorSink
 from tests.unit.backups.homes import (
-    SEALERS,
     FailingTarget,
     House,
     facts,
@@ -28,10 +27,10 @@ from tests.unit.backups.homes import (
 )
 
 
-@pytest.fixture(params=sorted(SEALERS))
-def house(tmp_path: Path, request: pytest.FixtureRequest) -> House:
+@pytest.fixture
+def house(sealed_house: House) -> House:
     """A home with a full backup."""
-    made = House(tmp_path, request.param)
+    made = sealed_house
     made.write(facts("a", 20), key="first")
     made.back_up()
     return made

@@ -53,7 +53,7 @@ def one_of(kind: str, name: str) -> Change:
 @pytest.mark.parametrize("kind", ["documents", "facts", "sources", "patterns", "graph_loads"])
 def test_append_beyond_a_quota_is_refused_and_replacing_is_not(keeper: Keeper, kind: str) -> None:
     """The third of two is refused with 409's error; writing one of the two again is no growth."""
-    allow(keeper, **{kind: 2})
+    allow(keeper, A, **{kind: 2})
     keeper.append([one_of(kind, "x")])
     keeper.append([one_of(kind, "y")])
     with pytest.raises(QuotaError, match="may keep 2"):

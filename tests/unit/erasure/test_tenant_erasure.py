@@ -13,7 +13,7 @@ from data.access.records import SYSTEM_TENANT, KeyRecord, TenantRecord
 from data.access.roles import Role
 from data.backups.source import lineage_of
 from data.catalogue import CatalogueKind, CatalogueQuery
-from data.claims import SHARED_TENANT, TenantId
+from data.claims import DEFAULT_TENANT, SHARED_TENANT, TenantId
 from data.erasure import Erased, Eraser, digest
 from data.errors import ForbiddenError, InvalidValueError, NotFoundError
 from data.feedback import CalibrationMode
@@ -127,7 +127,12 @@ def fill(house: House) -> None:
                 record("key.put", key.id, key, tenant),
             ]
         )
-        for prefix in (f"verdict/{tenant}/1", f"session/{tenant}/1", f"session-step/{tenant}/1/e/000001"):
+        for prefix in (
+            f"verdict/{tenant}/1",
+            f"session/{tenant}/1",
+            f"session-step/{tenant}/1/e/000001",
+            f"limit:{{{tenant}}}:tenant",
+        ):
             house.store.put(prefix, f"a cached text of {mark}".encode())
     house.store.put("embedding:0:1", b"x" * 64)
 
@@ -287,10 +292,10 @@ def test_erase_of_a_tenant_with_a_shared_file_leaves_it_to_the_other(reopen: Cal
     assert house.keeper.document(GOES, "same") is None
 
 
-@pytest.mark.parametrize("tenant", [SHARED_TENANT, SYSTEM_TENANT])
+@pytest.mark.parametrize("tenant", [SHARED_TENANT, SYSTEM_TENANT, DEFAULT_TENANT])
 def test_erase_of_what_belongs_to_all_is_refused(reopen: Callable[[], House], tenant: TenantId) -> None:
     """The shared tenant and the installation's own are no tenants to erase."""
-    with pytest.raises(InvalidValueError, match="part of the software"):
+    with pytest.raises(InvalidValueError, match="every installation"):
         reopen().eraser.erase(tenant)
 
 

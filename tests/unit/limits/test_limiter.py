@@ -134,11 +134,22 @@ def test_charge_operations_have_costs_and_limits_of_their_own() -> None:
 
     assert {standing.name: standing.decision.remaining for standing in found.standings} == {
         "tenant": 996.0,
-        "key": 996.0,
-        "address": 996.0,
         "operation-search": 0.0,
     }
-    assert [standing.decision.remaining for standing in written.standings] == [981.0, 981.0, 981.0]
+    assert [standing.decision.remaining for standing in written.standings] == [981.0]
+
+
+def test_charge_subjects_that_the_tenants_limit_always_stops_first_are_not_kept() -> None:
+    """A key's limit nowhere below the tenant's never decides, and one below in a single number does."""
+    clock = FakeClock()
+    store = MemoryStore(clock)
+    alike = limited(clock, settings_of(tenant=rate(9.0), key=rate(9.0)), store=store)
+    spend(alike, 1)
+    kept = [key for key, _ in store.scan("")]
+    spend(limited(clock, settings_of(tenant=rate(9.0), key=rate(9.0, per_day=100.0)), store=store), 1)
+
+    assert kept == ["limit:{acme}:tenant"]
+    assert [key for key, _ in store.scan("")] == ["limit:{acme}:by:key:1", "limit:{acme}:tenant"]
 
 
 def test_charge_refused_by_one_subject_charges_none() -> None:
@@ -178,7 +189,7 @@ def test_charge_refused_says_when_to_come_back_and_how_limits_stand() -> None:
     error = pickle.loads(pickle.dumps(caught.value))
 
     assert error.retry_after_s == pytest.approx(1.0, abs=1e-5)
-    assert error.headers["RateLimit"].startswith('"tenant";r=0;t=3, "key";r=')
+    assert error.headers["RateLimit"] == '"tenant";r=0;t=3'
     clock.advance(error.retry_after_s)
     assert spend(limiter, 2) == 1
 

@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 
 from data.claims import DEFAULT_TENANT, TenantId, make_claim
-from data.errors import ConflictError, NotFoundError
+from data.errors import ConflictError, NotFoundError, QuotaError
 from data.questions import Question
 from data.verdicts import Opinion, Verdict
 from deployments.services import ApiLimits
@@ -82,3 +82,26 @@ def test_reward_without_weights_is_the_verdicts_own() -> None:
     """A session that says nothing takes what fusion gave."""
     verdict = dataclasses.replace(verdict_on("One."), reward=0.123456)
     assert reward_of(verdict, None) == 0.123456
+
+
+def test_session_beyond_the_tenants_quota_is_refused() -> None:
+    """A tenant's own bound holds beside that of the installation; starting again is no growth."""
+    clock = FakeClock()
+    quotas = {DEFAULT_TENANT: 2}
+    sessions = SessionStore(FakeKeyValueStore(clock), clock, ApiLimits(), quota=quotas.get)
+    for name in ("1", "2", "2"):
+        sessions.start(DEFAULT_TENANT, ResetOrder(name, None, None), CONFIG)
+    with pytest.raises(QuotaError, match="may keep 2 sessions"):
+        sessions.start(DEFAULT_TENANT, ResetOrder("3", None, None), CONFIG)
+    sessions.start(TenantId("other"), ResetOrder("3", None, None), CONFIG)
+    sessions.delete(DEFAULT_TENANT, "1")
+    sessions.start(DEFAULT_TENANT, ResetOrder("3", None, None), CONFIG)
+
+
+def test_sessions_of_tenants_whose_ids_begin_alike_stay_apart() -> None:
+    """Neither a list nor a bound of one counts the other's."""
+    clock = FakeClock()
+    sessions = SessionStore(FakeKeyValueStore(clock), clock, ApiLimits(sessions_per_tenant=1))
+    for name in ("a", "a-b", "ab"):
+        sessions.start(TenantId(name), ResetOrder("s", None, None), CONFIG)
+    assert [len(sessions.listing(TenantId(name))) for name in ("a", "a-b", "ab", "a-")] == [1, 1, 1, 0]
