@@ -11,6 +11,7 @@ import os
 import secrets
 import shutil
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -21,6 +22,7 @@ from pathlib import Path
 
 import msgspec
 
+from cluster.ingress import certificate_pair, haproxy_environment, host_of_serve, reachable_host
 from cluster.processes import RUN_ID_VARIABLE, end, processes_of
 from configs.schema import Settings
 from data.errors import UnavailableError
@@ -28,28 +30,6 @@ from data.errors import UnavailableError
 #: Longest wait for ``ray start`` on a loaded two-core machine.
 START_TIMEOUT_S = 90.0
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
-
-#: HAProxy's configuration as Serve writes it opens its statistics and metrics on every interface, without a
-#: password, and lets a caller set the time limit and any request id. Serve runs this script in HAProxy's
-#: place: it moves both ports to loopback, drops what a caller may not say, then becomes HAProxy.
-_HAPROXY_ON_LOOPBACK = """#!/bin/sh
-next=
-for argument in "$@"; do
-    [ "$next" = file ] && [ -w "$argument" ] && sed -i -E -f "{edits}" "$argument"
-    next=
-    [ "$argument" = "-f" ] && next=file
-done
-exec "{binary}" "$@"
-"""
-_HAPROXY_EDITS = r"""
-s/^( *bind )[*]?:([0-9]+)/\1127.0.0.1:\2/
-/^frontend http_frontend/{
-n
-a\
-    http-request del-header x-request-timeout-seconds\
-    http-request del-header x-request-id unless { req.hdr(x-request-id) -m reg ^[A-Za-z0-9._-]{1,128}$ }
-}
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +41,9 @@ class RunningHead:
     dashboard_port: int
     http_port: int
     temp_dir: str
+    #: Under which host this machine reaches the API, and by which certificate it knows it, if it speaks TLS.
+    http_host: str = "127.0.0.1"
+    certificate: str | None = None
 
     @property
     def dashboard_url(self) -> str:
@@ -70,7 +53,18 @@ class RunningHead:
     @property
     def http_url(self) -> str:
         """Address of the API."""
-        return f"http://127.0.0.1:{self.http_port}"
+        scheme = "http" if self.certificate is None else "https"
+        return f"{scheme}://{self.http_host}:{self.http_port}"
+
+    def trust(self) -> ssl.SSLContext | bool:
+        """Return what an HTTP client on this machine verifies: that very certificate, whatever its name."""
+        if self.certificate is None:
+            return True
+        context = ssl.create_default_context(cafile=self.certificate)
+        context.check_hostname = False
+        # The certificate is trusted itself, be it signed by whom it may.
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+        return context
 
 
 def home_of(settings: Settings) -> Path:
@@ -99,12 +93,14 @@ def start(settings: Settings) -> RunningHead:
 
     Raises:
         UnavailableError: it is running already, a port is taken, or Ray did not come up; says where its log
-        is.
+        is. ConfigError: the certificate cannot be used.
     """
     if running(settings) is not None:
         raise UnavailableError(f"Kite is running already for {settings.home}: stop it with `kite down`.")
+    serve_host(settings)
     temp_dir = _temp_dir(settings)
-    http_port = _claim_port(settings.http.port, "http.port")
+    http_host = reachable_host(settings.http.host)
+    http_port = _claim_port(settings.http.port, "http.port", http_host)
     gcs_port = _claim_port(settings.ray.gcs_port, "ray.gcs_port")
     dashboard_port = _claim_port(settings.ray.dashboard_port, "ray.dashboard_port")
     run_id = uuid.uuid4().hex
@@ -121,7 +117,16 @@ def start(settings: Settings) -> RunningHead:
             stdin=subprocess.DEVNULL,
             start_new_session=True,
         )
-    head = RunningHead(run_id, f"127.0.0.1:{gcs_port}", dashboard_port, http_port, str(temp_dir))
+    pair = certificate_pair(settings.http, temp_dir)
+    head = RunningHead(
+        run_id,
+        f"127.0.0.1:{gcs_port}",
+        dashboard_port,
+        http_port,
+        str(temp_dir),
+        http_host,
+        None if pair is None else str(pair.certificate),
+    )
     _state_file(settings).write_bytes(msgspec.json.encode(head))
     try:
         _wait_until_up(process, gcs_port, dashboard_port, log)
@@ -157,22 +162,11 @@ def ray_environment(settings: Settings, temp_dir: Path) -> dict[str, str]:
     binary = _haproxy_binary(settings)
     if binary is None:
         return {**environment, "RAY_SERVE_ENABLE_DIRECT_INGRESS": "0"}
-    wrapper = temp_dir / "haproxy"
-    edits = temp_dir / "haproxy.sed"
-    edits.write_text(_HAPROXY_EDITS, encoding="utf-8")
-    script = _HAPROXY_ON_LOOPBACK.replace("{binary}", binary).replace("{edits}", str(edits))
-    wrapper.write_text(script, encoding="utf-8")
-    wrapper.chmod(0o700)
     return {
         **environment,
-        "RAY_SERVE_HAPROXY_BINARY_PATH": str(wrapper),
-        "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": str(temp_dir / "haproxy.cfg"),
-        "RAY_SERVE_HAPROXY_SOCKET_PATH": str(temp_dir / "admin.sock"),
-        "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": str(temp_dir),
-        "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": str(temp_dir / "server-state"),
+        **haproxy_environment(settings.http, temp_dir, binary=binary),
         "RAY_SERVE_HAPROXY_METRICS_PORT": str(_free_port()),
         "RAY_SERVE_HAPROXY_STATS_PORT": str(_free_port()),
-        "RAY_SERVE_HAPROXY_NBTHREAD": "1",
     }
 
 
@@ -199,6 +193,15 @@ def client_environment(settings: Settings) -> dict[str, str]:
         "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
         "RAY_SERVE_ENABLE_HA_PROXY": "1" if _haproxy_binary(settings) else "0",
     }
+
+
+def serve_host(settings: Settings) -> str:
+    """Return the host on which Serve listens.
+
+    Raises:
+        ConfigError: TLS is wanted where nothing terminates it.
+    """
+    return host_of_serve(settings.http, haproxy=_haproxy_binary(settings) is not None)
 
 
 def _haproxy_binary(settings: Settings) -> str | None:
@@ -242,10 +245,10 @@ def _wait_until_up(process: subprocess.Popen[bytes], gcs_port: int, dashboard_po
         time.sleep(0.1)
 
 
-def _claim_port(port: int, key: str) -> int:
+def _claim_port(port: int, key: str, host: str = "127.0.0.1") -> int:
     if port == 0:
         return _free_port()
-    if _listens(port):
+    if _listens(port, host):
         raise UnavailableError(
             f"Port {port} is taken: end what listens there, or start with --set {key}=0 to pick a free one."
         )
@@ -258,10 +261,12 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _listens(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.settimeout(0.5)
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+def _listens(port: int, host: str = "127.0.0.1") -> bool:
+    try:
+        with socket.create_connection((host.strip("[]"), port), timeout=0.5):
+            return True
+    except OSError:
+        return False
 
 
 def _temp_dir(settings: Settings) -> Path:

@@ -15,6 +15,7 @@ from pathlib import Path
 from cluster.head import PROJECT_ROOT, home_of
 from cluster.remote import RemoteModels, RemoteReader, RemoteVectors
 from configs.schema import CacheSettings, Settings
+from configs.secrets import cache_url
 from data.audit.log import FOLDER, AuditLog
 from data.clock import SystemClock
 from data.codec import ENTRIES
@@ -57,7 +58,7 @@ def _store(settings: CacheSettings, folder: Path) -> KeyValueStore:
     if settings.backend == "redis":
         from data.stores.redis import RedisStore, connect
 
-        return RedisStore(connect(str(settings.url)))
+        return RedisStore(connect(cache_url(settings)))
     from data.stores.lmdb import LmdbStore
 
     return LmdbStore(folder, SystemClock(), max_bytes=settings.max_mb * 2**20)

@@ -17,6 +17,7 @@ import yaml
 
 from configs.errors import ConfigError
 from configs.schema import Settings
+from configs.secrets import masked, without_url_password
 
 #: Folder with the YAML files shipped beside this module.
 CONFIG_DIR = Path(__file__).parent
@@ -64,8 +65,8 @@ def load_settings(
 
 
 def to_yaml(settings: Settings) -> str:
-    """Return the settings as YAML, as ``kite config`` prints them."""
-    return yaml.safe_dump(msgspec.to_builtins(settings), sort_keys=False)
+    """Return the settings as YAML, as ``kite config`` prints them: passwords masked."""
+    return yaml.safe_dump(masked(msgspec.to_builtins(settings)), sort_keys=False)
 
 
 def _merge(layers: Sequence[tuple[str, dict[str, Any]]]) -> Settings:
@@ -116,6 +117,11 @@ def _override_layer(item: str) -> tuple[str, dict[str, Any]]:
     key, sign, value = item.partition("=")
     if not sign or not key:
         raise ConfigError(f"command line: {item!r} is not KEY=VALUE, such as http.port=8001")
+    if without_url_password(value) != value:
+        raise ConfigError(
+            f"command line: {key} holds a password, which every user of this machine can read there: set "
+            f"KITE_{key.upper().replace('.', '__')} instead"
+        )
     return f"command line ({item})", _nest(key.split("."), value)
 
 

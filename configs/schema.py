@@ -6,6 +6,8 @@ receives a finished, frozen :class:`Settings`.
 
 from __future__ import annotations
 
+import ipaddress
+import re
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
@@ -17,20 +19,60 @@ Share = Annotated[float, Meta(ge=0.0, le=1.0)]
 
 #: The addresses on which only this machine can reach a server.
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
+#: An origin as a browser sends it (RFC 6454 §7): scheme, host in lower case, and a port that is not its own.
+ORIGIN = re.compile(r"https?://(?:[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
 
 
 class Part(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A section of the settings: frozen, and a key it does not know is an error."""
 
 
+class TlsSettings(Part, frozen=True):
+    """PEM files of the API's certificate (with its chain) and unencrypted key; new ones are served at once."""
+
+    certificate: str | None = None
+    key: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse half a pair."""
+        if (self.certificate is None) != (self.key is None):
+            msg = "tls.certificate and tls.key belong together: set both or neither"
+            raise ValueError(msg)
+
+
 class HttpSettings(Part, frozen=True):
-    """Where the API listens. Port 0 picks a free one."""
+    """Where the API listens. Port 0 picks a free one.
+
+    ``tls_terminated_upstream`` says that a proxy in front speaks TLS to the callers; ``trusted_proxies`` are
+    the networks (CIDR) of such proxies, whose word on where a caller comes from is taken. ``cors_origins``
+    are the origins whose pages may call the API from a browser, each as the browser sends it.
+    """
 
     host: str = "127.0.0.1"
     port: Port = 8000
     max_body_bytes: Annotated[int, Meta(ge=1024)] = 2 * 1024 * 1024
     request_timeout_s: Seconds = 30.0
     haproxy: bool = True
+    tls: TlsSettings = field(default_factory=TlsSettings)
+    tls_terminated_upstream: bool = False
+    trusted_proxies: tuple[str, ...] = ()
+    cors_origins: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse networks and origins that are none."""
+        if re.search(r"[^A-Za-z0-9:._-]", self.host):
+            msg = f"http.host {self.host!r} is no address and no name"
+            raise ValueError(msg)
+        for proxy in self.trusted_proxies:
+            try:
+                ipaddress.ip_network(proxy)
+            except ValueError:
+                msg = f"http.trusted_proxies: {proxy!r} is no network such as 10.0.0.0/8"
+                raise ValueError(msg) from None
+        for origin in self.cors_origins:
+            if not ORIGIN.fullmatch(origin):
+                msg = f"http.cors_origins: {origin!r} is no origin such as https://app.example.org"
+                raise ValueError(msg)
 
 
 class RaySettings(Part, frozen=True):
@@ -106,15 +148,22 @@ class ModelSettings(Part, frozen=True):
 
 
 class CacheSettings(Part, frozen=True):
-    """Where small shared state lives: ``lmdb`` on this machine, or ``redis`` at ``url``."""
+    """Where small shared state lives: ``lmdb`` on this machine, or ``redis`` at ``url``.
+
+    ``url_file`` names a file that holds the address, which a password in it keeps out of sight.
+    """
 
     backend: Literal["lmdb", "redis"] = "lmdb"
     url: str | None = None
+    url_file: str | None = None
     max_mb: Annotated[int, Meta(ge=16)] = 1024
 
     def __post_init__(self) -> None:
-        """Refuse Redis without an address."""
-        if self.backend == "redis" and not self.url:
+        """Refuse Redis without an address, or with two."""
+        if self.url and self.url_file:
+            msg = "cache.url and cache.url_file both name the address: set one"
+            raise ValueError(msg)
+        if self.backend == "redis" and not (self.url or self.url_file):
             msg = "cache.backend is redis but cache.url is not set"
             raise ValueError(msg)
 
@@ -204,6 +253,12 @@ class AuditSettings(Part, frozen=True):
     reads: bool = False
 
 
+class EncryptionSettings(Part, frozen=True):
+    """Whether the home must lie on an encrypted file system; see ``configs.encryption``."""
+
+    at_rest: Literal["none", "required"] = "none"
+
+
 class LogSettings(Part, frozen=True):
     """What is logged. Claims are never logged above DEBUG."""
 
@@ -215,6 +270,8 @@ class Settings(Part, frozen=True):
     """All settings of one installation."""
 
     home: str = "~/.local/share/kite"
+    #: Refuse to start unless what ``configs.production`` lists holds.
+    production: bool = False
     http: HttpSettings = field(default_factory=HttpSettings)
     ray: RaySettings = field(default_factory=RaySettings)
     serving: ServingSettings = field(default_factory=ServingSettings)
@@ -227,6 +284,7 @@ class Settings(Part, frozen=True):
     auth: AuthSettings = field(default_factory=AuthSettings)
     limits: LimitSettings = field(default_factory=LimitSettings)
     audit: AuditSettings = field(default_factory=AuditSettings)
+    encryption: EncryptionSettings = field(default_factory=EncryptionSettings)
     log: LogSettings = field(default_factory=LogSettings)
     #: Weight of each framework in ``reward`` and fusion when a request names none; 1 where not listed.
     framework_weights: dict[str, Annotated[float, Meta(ge=0.0)]] = field(default_factory=dict)

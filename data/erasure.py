@@ -33,7 +33,7 @@ from data.errors import (
 from data.keeper import Keeper
 from data.knowledge import Change
 from data.ledger import Ledger
-from data.ledger_erasure import ERASE, ErasureRow, erase_rows, erasures, held_in_ledger, last_erasure
+from data.ledger_erasure import ERASE, NOBODY, ErasureRow, erase_rows, erasures, held_in_ledger, last_erasure
 from data.ports import Clock, KeyValueStore
 from data.redaction import content_of, is_erased
 from data.store_sweep import held_in_store, sweep
@@ -141,7 +141,7 @@ class Eraser:
         head = ledger.read(ledger.head() - 1, 1)
         row = ErasureRow("asked", counts, head[0].sha256.hex() if head else "", tuple(backups))
         now_s = self._clock.now_s()
-        gone = TenantRecord(tenant, "", now_s, state="erased")
+        gone = TenantRecord(tenant, NOBODY, now_s, state="erased")
         changes = [_change("tenant.put", tenant, gone, SYSTEM_TENANT, actor)]
         changes += [
             _change("key.put", one.id, _revoked(one, now_s), tenant, actor) for one in _keys(ledger, tenant)
@@ -208,7 +208,7 @@ def _keys(ledger: Ledger, tenant: TenantId) -> list[KeyRecord]:
 
 def _revoked(key: KeyRecord, now_s: float) -> KeyRecord:
     """Return what stays of a key, so that every replica learns that it is good for nothing."""
-    return KeyRecord(key.id, "", "", key.tenant, key.roles, key.created_s, revoked_s=now_s)
+    return KeyRecord(key.id, NOBODY, "0" * 64, key.tenant, key.roles, key.created_s, revoked_s=now_s)
 
 
 def _change(kind: str, key: str, value: object, tenant: TenantId, actor: str) -> Change:

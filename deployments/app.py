@@ -14,6 +14,7 @@ import msgspec
 from ray import serve
 from ray.serve.api import RunTarget
 
+from cluster.head import serve_host
 from configs.schema import ReplicaSettings, Settings
 from deployments.assembly import check_framework_settings
 from deployments.framework import Spec
@@ -69,8 +70,8 @@ def gateway_application(settings: Settings, links: Mapping[str, str]) -> Any:
 
 
 def deploy(settings: Settings, *, http_port: int, links: Mapping[str, str]) -> None:
-    """Start Serve on loopback and run every application; returns when all are up."""
-    serve.start(http_options={"host": settings.http.host, "port": http_port})
+    """Start Serve, on loopback behind HAProxy, and run every application; returns when all are up."""
+    serve.start(http_options={"host": serve_host(settings), "port": http_port})
     serve.run_many(applications(settings, links))
 
 

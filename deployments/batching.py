@@ -13,8 +13,8 @@ Internetworking: Research and Experience 2 (1991).
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict, deque
-from collections.abc import Awaitable, Callable, Hashable, Sequence
+from collections import Counter, OrderedDict, deque
+from collections.abc import Awaitable, Callable, Coroutine, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -28,6 +28,7 @@ Out = TypeVar("Out")
 class _Entry(Generic[In, Out]):
     """An item that waits; ``submission`` is the same object for all that came together."""
 
+    key: Hashable
     item: In
     future: asyncio.Future[Out]
     submission: object
@@ -37,7 +38,8 @@ class Batcher(Generic[In, Out]):
     """Groups items that wait at the same time into calls of ``work``.
 
     ``work`` must return as many results as it was given items, in order. At most ``max_in_flight`` calls
-    run at once, each with at most ``max_size`` items. Items of one ``key`` leave in the order in which they
+    run at once, each with at most ``max_size`` items; and as many beside while no more than two keys wait, so
+    that neither waits for what the other has at work. Items of one ``key`` leave in the order in which they
     came, and different keys by turns; a key that waits alone has all the room. More than ``max_waiting``
     items waiting is refused: those that came last of the key that has most waiting.
     """
@@ -53,12 +55,16 @@ class Batcher(Generic[In, Out]):
     ) -> None:
         self._work = work
         self._max_size = max_size
+        self._max_in_flight = max_in_flight
         self._free = max_in_flight
         self._max_waiting = max_waiting
         self._key = key
         self._waiting = 0
         # In the order of turns: the first key's turn is next. No queue in it is empty.
         self._queues: OrderedDict[Hashable, deque[_Entry[In, Out]]] = OrderedDict()
+        # Batches at work that have items of a key.
+        self._at_work: Counter[Hashable] = Counter()
+        self._beside = max_in_flight
         self._running: set[asyncio.Task[None]] = set()
 
     @property
@@ -79,7 +85,7 @@ class Batcher(Generic[In, Out]):
         self._make_room(key, len(items))
         loop = asyncio.get_running_loop()
         submission = object()
-        entries = [_Entry(item, loop.create_future(), submission) for item in items]
+        entries = [_Entry(key, item, loop.create_future(), submission) for item in items]
         self._queues.setdefault(key, deque()).extend(entries)
         self._waiting += len(entries)
         self._dispatch()
@@ -119,11 +125,37 @@ class Batcher(Generic[In, Out]):
         while self._free and self._queues:
             batch = self._take()
             if not batch:
-                return
+                break
             self._free -= 1
-            task = asyncio.get_running_loop().create_task(self._run(batch))
-            self._running.add(task)
-            task.add_done_callback(self._running.discard)
+            self._start(self._run(batch), batch)
+        self._let_by()
+
+    def _let_by(self) -> None:
+        """Let a key that has not its own ``max_in_flight`` at work go beside, as long as few keys wait.
+
+        When many wait, batches of one key each would be small and many: then all go by turns together.
+        """
+        while self._beside and len(self._queues) <= 2:
+            key = next((key for key in self._queues if self._at_work[key] < self._max_in_flight), None)
+            if key is None:
+                return
+            if batch := self._take_of(key):
+                self._beside -= 1
+                self._start(self._run_beside(batch), batch)
+
+    def _take_of(self, key: Hashable) -> list[_Entry[In, Out]]:
+        queue = self._queues.pop(key)
+        taken = [queue.popleft() for _ in range(min(len(queue), self._max_size))]
+        self._waiting -= len(taken)
+        if queue:
+            self._queues[key] = queue
+        return [entry for entry in taken if not entry.future.done()]
+
+    def _start(self, work: Coroutine[None, None, None], batch: list[_Entry[In, Out]]) -> None:
+        self._at_work.update({entry.key for entry in batch})
+        task = asyncio.get_running_loop().create_task(work)
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
 
     def _take(self) -> list[_Entry[In, Out]]:
         batch: list[_Entry[In, Out]] = []
@@ -142,10 +174,26 @@ class Batcher(Generic[In, Out]):
 
     async def _run(self, batch: list[_Entry[In, Out]]) -> None:
         try:
-            await self._answer(batch)
+            await self._work_on(batch)
         finally:
             self._free += 1
             self._dispatch()
+
+    async def _run_beside(self, batch: list[_Entry[In, Out]]) -> None:
+        try:
+            await self._work_on(batch)
+        finally:
+            self._beside += 1
+            self._dispatch()
+
+    async def _work_on(self, batch: list[_Entry[In, Out]]) -> None:
+        try:
+            await self._answer(batch)
+        finally:
+            for key in {entry.key for entry in batch}:
+                self._at_work[key] -= 1
+                if not self._at_work[key]:
+                    del self._at_work[key]
 
     async def _answer(self, batch: list[_Entry[In, Out]]) -> None:
         try:

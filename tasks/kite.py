@@ -1,4 +1,4 @@
-"""The ``kite`` command: ``python -m tasks.kite run|up|down|status|verify|config|backup|restore|recover``.
+"""The ``kite`` command: ``python -m tasks.kite run|up|down|status|verify|config|keys|tenants|backup|…``.
 
 ``run`` and ``up`` build what is missing, start Ray on loopback, deploy, load the demo knowledge and wait
 until the service answers. Every user mistake ends in one line on standard error and exit code 2.
@@ -26,10 +26,12 @@ from cluster import head as ray_head
 from cluster.head import RunningHead, home_of
 from cluster.wiring import embedder_folder
 from configs.load import to_yaml
+from configs.production import check_production
 from configs.schema import Settings
 from data.chunks import cut, rows_of
 from data.errors import InvalidValueError, KiteError, UnavailableError
 from tasks import backup as backups
+from tasks import keys as access
 from tasks.load_demo import DEMO, load_demo, load_patterns
 from tasks.session import add_settings_arguments, connect, settings_from
 
@@ -146,11 +148,14 @@ def start(settings: Settings, *, demo: bool) -> RunningHead:
     """Start everything and return once the service answers.
 
     Raises:
-        UnavailableError: a part did not come up; says which, and where its log is.
+        UnavailableError: a part did not come up; says which, and where its log is. ConfigError: settings are
+        not safe for production, or cannot be kept.
     """
     from deployments.assembly import check_framework_settings
 
     check_framework_settings(settings)
+    if settings.production:
+        check_production(settings, os.environ)
     with _step("Checking the embedder"):
         _build_embedder(settings)
     with _step("Starting Ray"):
@@ -161,7 +166,15 @@ def start(settings: Settings, *, demo: bool) -> RunningHead:
         with _step("Waiting until every part answers"):
             _wait_until_ready(head)
         _load(demo=demo)
+        _show_first_key(access.first_key(settings))
     return head
+
+
+def _show_first_key(text: str | None) -> None:
+    if text is not None:
+        console.print("\nThe administrator's key of this installation, shown only now and kept in")
+        console.print("secrets/admin_key of its home for those who may read that file:\n")
+        console.print(f"  {text}\n", markup=False, soft_wrap=True)
 
 
 def _told(report: Any) -> int:
@@ -229,11 +242,14 @@ def _show_samples(settings: Settings, head: RunningHead) -> None:
 
 def _client(settings: Settings, head: RunningHead) -> KiteClient:
     """Return a client with the key of ``KITE_API_KEY``, else with the home's own administrator key if any."""
+    import httpx
+
     from deployments.client.client import KiteClient
 
     file = home_of(settings) / "secrets" / "admin_key"
     own = file.read_text(encoding="ascii").strip() if file.exists() else None
-    return KiteClient(head.http_url, api_key=os.environ.get("KITE_API_KEY") or own)
+    key = os.environ.get("KITE_API_KEY") or own
+    return KiteClient(head.http_url, api_key=key, transport=httpx.HTTPTransport(verify=head.trust()))
 
 
 def _show(settings: Settings, head: RunningHead, claim: str, *, as_json: bool = False) -> None:
@@ -269,7 +285,7 @@ def _get(head: RunningHead, path: str) -> Any:
     import httpx
 
     try:
-        return httpx.get(f"{head.http_url}{path}", timeout=10.0).json()
+        return httpx.get(f"{head.http_url}{path}", timeout=10.0, verify=head.trust()).json()
     except (httpx.HTTPError, ValueError) as exc:
         raise UnavailableError(f"{head.http_url} does not answer: look at `make status`.") from exc
 
@@ -322,6 +338,8 @@ _ADD_ARGUMENTS = {
     "backup": _backup_arguments,
     "restore": _restore_arguments,
     "recover": backups.add_place_arguments,
+    "keys": access.add_key_arguments,
+    "tenants": access.add_tenant_arguments,
 }
 
 
@@ -335,6 +353,8 @@ def _parser() -> argparse.ArgumentParser:
         ("status", status),
         ("verify", verify),
         ("config", config),
+        ("keys", access.keys_command),
+        ("tenants", access.tenants_command),
         ("backup", backup),
         ("restore", restore),
         ("recover", recover),

@@ -40,7 +40,7 @@ def add_home_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def told(options: argparse.Namespace, work: Callable[[Settings], dict[str, Any]]) -> dict[str, Any] | None:
-    """Do the work under a command's settings and print its report as JSON; ``None``: it said why it cannot."""
+    """Do the work under a command's settings and print its JSON report; ``None``: it said why it cannot."""
     try:
         report = work(settings_from(options))
     except KiteError as exc:

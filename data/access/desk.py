@@ -120,6 +120,8 @@ class AccessDesk:
     ) -> tuple[str, KeyRecord]:
         """Make a key; return its text, which is never shown again, and its record.
 
+        ``text`` is what the key is to be; ``None``: one that nobody has.
+
         Raises:
             InvalidValueError: no such key can be. NotFoundError: there is no such tenant. ConflictError: the
             tenant may not have more keys, or a key was made with this idempotency key already.
@@ -128,6 +130,8 @@ class AccessDesk:
         def write(state: _State) -> tuple[tuple[str, KeyRecord], list[Change]]:
             now_s = self._clock.now_s()
             made, record = keys.new_key(wish, self._pepper, now_s, text=text)
+            if record.id in state.keys:
+                raise ConflictError("There is a key of this id already: list the keys there are.")
             if wish.tenant is not None:
                 if state.tenant(wish.tenant).state == "erased":
                     raise ConflictError(f"The tenant {wish.tenant!r} was erased: it gets no key.")

@@ -36,22 +36,18 @@ _BAD_BODY = (400, 413, 415, 422)
 _LINE = {"type": "integer", "minimum": 0, "maximum": 10**18 - 1}
 
 
-def _text(name: str, description: str) -> dict[str, Any]:
-    return {
-        "name": name,
-        "in": "query",
-        "description": description,
-        "schema": {"type": "string", "maxLength": 512},
-    }
+def _text(name: str, description: str, **more: Any) -> dict[str, Any]:
+    schema = {"type": "string", "maxLength": 512, **more}
+    return {"name": name, "in": "query", "description": description, "schema": schema}
 
 
 _NARROWED = (
     _text("subject", "Lines of this subject, as key:ID."),
     _text("action", "Lines whose action begins so, as POST /knowledge."),
-    _text("result", "allowed, denied or failed."),
+    _text("result", "How it ended.", enum=["allowed", "denied", "failed"]),
     _text("request_id", "Lines of this request."),
-    _text("since", "Lines from this ISO 8601 instant on."),
-    _text("until", "Lines up to this ISO 8601 instant."),
+    _text("since", "Lines from this ISO 8601 instant on.", format="date-time"),
+    _text("until", "Lines up to this ISO 8601 instant.", format="date-time"),
 )
 _OLDER: tuple[dict[str, Any], ...] = (
     {"name": "limit", "in": "query", "schema": {"type": "integer", "minimum": 1, "maximum": 1_000}},

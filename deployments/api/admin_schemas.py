@@ -23,11 +23,12 @@ _CLOCK = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"
 
 RoleName = Annotated[str, Field(json_schema_extra={"enum": [role.value for role in Role]}, max_length=16)]
 TenantName = Annotated[str, StringConstraints(pattern=_TENANT)]
+
 Label = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Instant = Annotated[
     str,
     StringConstraints(min_length=10, max_length=40),
-    Field(description="ISO 8601 instant, as 2027-01-31T12:00Z."),
+    Field(description="ISO 8601 instant, as 2027-01-31T12:00Z.", json_schema_extra={"format": "date-time"}),
 ]
 Clock = Annotated[str, StringConstraints(pattern=_CLOCK)]
 Bound = Annotated[int, Field(ge=0, le=2**53)]

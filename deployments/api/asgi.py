@@ -7,6 +7,7 @@ the same ``Services.store`` are two replicas.
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -269,5 +270,16 @@ def _swagger_files() -> Path:
     return Path(swagger_ui_bundle.swagger_ui_path)
 
 
-async def _answer_routing_error(_request: Request, exc: Exception) -> Response:
+async def _answer_routing_error(request: Request, exc: Exception) -> Response:
+    if isinstance(exc, HTTPException) and exc.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        exc = HTTPException(exc.status_code, headers={"Allow": _methods_of(request)})
     return problem(exc)
+
+
+def _methods_of(request: Request) -> str:
+    """Return the methods of a request's path; one without parameters goes before those with."""
+    path = request.scope["path"]
+    routes = [route for route in request.app.router.routes if isinstance(route, APIRoute)]
+    here = [route for route in routes if route.path == path]
+    here = here or [route for route in routes if route.path_regex.match(path)]
+    return ", ".join(sorted({method for route in here for method in route.methods or ()}))

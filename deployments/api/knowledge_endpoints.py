@@ -7,6 +7,7 @@ from typing import Any
 from data.rdf import RDF_TYPES
 from data.views.sparql_runner import MAX_QUERY_CHARS
 from deployments.api.claim_review import CLAIM_REVIEW_TYPE
+from deployments.api.knowledge_requests import TAGS_PATTERN
 from deployments.api.knowledge_schemas import (
     DocumentRequest,
     FactRequest,
@@ -46,7 +47,9 @@ def _parameter(name: str, description: str, place: str = "query", **schema: Any)
 IDEMPOTENCY_KEY = _parameter(
     "Idempotency-Key", "The same key with the same body is written once.", "header", maxLength=200
 )
-_IF_MATCH = _parameter("If-Match", "Written only if the thing has this ETag; * : if it is there.", "header")
+_IF_MATCH = _parameter(
+    "If-Match", "Written only if the thing has this ETag; * : if it is there.", "header", pattern=TAGS_PATTERN
+)
 _IF_NONE_MATCH = _parameter("If-None-Match", "304 if the thing has this ETag.", "header")
 _AS_OF = _parameter("as_of", "As it was then: a ledger position (digits), or an ISO 8601 day or instant.")
 _CURSOR = _parameter("cursor", "X-Next-Cursor of the page before.", maxLength=MAX_CURSOR_CHARS)
@@ -89,6 +92,13 @@ _ANSWERS: dict[str, Any] = {
     "source": SourceAnswer,
     "pattern": PatternAnswer,
 }
+#: What a write answers: as it was asked, one thing or a list.
+_ONE_OR_MANY: dict[str, Any] = {
+    "document": DocumentAnswer | list[DocumentAnswer],
+    "fact": FactAnswer | list[FactAnswer],
+    "source": SourceAnswer | list[SourceAnswer],
+    "pattern": PatternAnswer | list[PatternAnswer],
+}
 _LISTS: dict[str, Any] = {
     "document": list[DocumentAnswer],
     "fact": list[FactAnswer],
@@ -117,7 +127,7 @@ def _shelf_endpoints(routes: KnowledgeRoutes, shelf: Shelf) -> list[Endpoint]:
     filters = _FILTERS if shelf.kind == "fact" else ()
     return [
         Endpoint(
-            "POST", many, routes.add, f"Write {shelf.plural}", _BODIES[name], answer,
+            "POST", many, routes.add, f"Write {shelf.plural}", _BODIES[name], _ONE_OR_MANY[name],
             problems=(*_BAD_BODY, 409, 503), queries=(IDEMPOTENCY_KEY,), example=_EXAMPLES[name],
             status=201, limits={"things": MAX_ITEMS}, access=WRITE_MANY,
         ),

@@ -25,6 +25,8 @@ from deployments.services import Services
 
 MAX_KEY_CHARS = 200
 _TAG = re.compile(r'"([^"]*)"')
+#: What ``If-Match`` may say: any, or a list of tags in quotes.
+TAGS_PATTERN = r'^(\*|(W/)?"[^"]*"(, *(W/)?"[^"]*")*)$'
 
 
 class KnowledgeRequests:

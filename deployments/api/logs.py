@@ -2,7 +2,7 @@
 
 Records carry the request id and trace of the request at hand. No claim text is logged above DEBUG: callers
 pass counts, names and durations in ``extra={"fields": {...}}``, and exceptions are shown by type and place,
-without their message.
+without their message. Whatever has the shape of a secret is masked, whoever logged it.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any, TextIO
 
 import msgspec
 
+from configs.secrets import redacted
 from deployments.api.context import REQUEST_ID, TRACEPARENT
 
 
@@ -35,7 +36,7 @@ class JsonFormatter(logging.Formatter):
         line.update(getattr(record, "fields", {}))
         if record.exc_info and record.exc_info[0] is not None:
             line["exception"] = describe_exception(record.exc_info[1])
-        return msgspec.json.encode(line, enc_hook=str).decode()
+        return redacted(msgspec.json.encode(line, enc_hook=str).decode())
 
 
 def describe_exception(exc: BaseException | None) -> dict[str, Any]:

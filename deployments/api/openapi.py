@@ -235,7 +235,7 @@ _REQUEST_ID = {
     "name": "X-Request-ID",
     "in": "header",
     "description": "Taken over when it is 1 to 128 letters, digits, dots, dashes; always returned.",
-    "schema": {"type": "string", "maxLength": 128},
+    "schema": {"type": "string"},
 }
 
 

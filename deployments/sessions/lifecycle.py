@@ -77,7 +77,7 @@ class SessionStore:
         """Start a session, or start it again.
 
         Raises:
-            RateLimitedError: the tenant has as many sessions as anybody may have. QuotaError: as many as it may.
+            RateLimitedError: the tenant has as many sessions as any may have. QuotaError: as it may.
             ConflictError: others keep resetting the same session.
         """
         session_id = order.session_id or uuid.uuid4().hex

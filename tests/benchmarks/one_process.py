@@ -67,7 +67,7 @@ class Built:
 
     frameworks: tuple[str, ...]
     verifier: Verifier
-    calibrations: TenantCalibrations
+    calibrations: TenantCalibrations | None
     desk: VerdictDesk | None
 
 

@@ -12,7 +12,7 @@ from data.access.desk import AccessDesk
 from data.access.keys import OVERLAP_S, KeyWish
 from data.access.records import KeyRecord, TenantRecord
 from data.claims import TenantId, tenant_id
-from data.errors import ForbiddenError, InvalidValueError, NotFoundError, UnavailableError
+from data.errors import ConflictError, ForbiddenError, InvalidValueError, NotFoundError, UnavailableError
 from data.limits.policy import LimitOverrides, Quotas
 from deployments.api.admin_schemas import KeyRequest, RotateRequest, TenantChangeRequest, TenantRequest
 from deployments.api.admin_values import (
@@ -93,6 +93,8 @@ class AdminRoutes:
     async def revoke_key(self, request: Request) -> Response:
         """End a key, on every replica within a second."""
         record = await self._key(request)
+        if record.id == principal_of(request).key_id:
+            raise ConflictError("You are using this key now: revoke it with another one, or by `kite keys`.")
         ended = await asyncio.to_thread(self._desk().revoke_key, record.id, actor=_actor(request))
         return json_response(key_answer(ended))
 

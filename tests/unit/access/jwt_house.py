@@ -1,4 +1,4 @@
-"""An outside issuer for the tests: its keys, and tokens good and forged, made without the library under test."""
+"""An outside issuer for the tests: its keys, and tokens good and forged, made by other code."""
 
 from __future__ import annotations
 

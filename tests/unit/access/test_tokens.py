@@ -146,6 +146,10 @@ def confused(secret: Callable[[], bytes]) -> Callable[[], str]:
     return lambda: house.token({"alg": "HS256", "kid": "r"}, house.claims(NOW_S), secret=secret())
 
 
+def modulus() -> bytes:
+    return str(house.entries()[0]["n"]).encode()
+
+
 def tampered() -> str:
     first, _, last = good().split(".")
     claims = house.claims(NOW_S, roles=["admin"])
@@ -169,7 +173,7 @@ FORGED: dict[str, tuple[Callable[[], str], str]] = {
     "algorithm is no text": (lambda: house.token({"alg": ["RS256"]}, {}, alg="none"), "header"),
     "RSA key in PEM as shared secret": (confused(house.rsa_pem), "signature"),
     "key set as shared secret": (confused(house.key_set), "signature"),
-    "modulus as shared secret": (confused(lambda: house.entries()[0]["n"].encode()), "signature"),
+    "modulus as shared secret": (confused(modulus), "signature"),
     "other shared secret": (confused(lambda: b"x" * 32), "signature"),
     "RSA key named for ES256": (
         lambda: house.token({"alg": "ES256", "kid": "r"}, house.claims(NOW_S)),

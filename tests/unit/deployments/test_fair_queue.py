@@ -30,8 +30,9 @@ class Queue:
         return items
 
     async def busy(self) -> None:
-        """Occupy the only worker, so that all who come now wait."""
+        """Occupy the only worker and the place beside it, so that all who come now wait."""
         await self.send("busy", [0])
+        await self.send("beside", [0])
 
     async def send(self, tenant: str, numbers: list[int]) -> Task:
         """Submit the items of one tenant together; they wait when this returns."""
@@ -41,13 +42,13 @@ class Queue:
         return task
 
     async def end(self) -> list[Item]:
-        """Let the worker go; return all items in the order in which they were worked on, but the first."""
+        """Let the worker go; return all items in the order of the work, less the first two."""
         self.gate.set()
         while self.batcher.waiting or not all(self.batches):
             await asyncio.sleep(0)
         for _ in range(5):
             await asyncio.sleep(0)
-        return [item for batch in self.batches[1:] for item in batch]
+        return [item for batch in self.batches[2:] for item in batch]
 
 
 def run(scenario: Callable[[], Awaitable[None]]) -> None:
@@ -95,7 +96,7 @@ def test_tenant_alone_has_every_place() -> None:
         await queue.send("a", list(range(8)))
         await queue.end()
 
-        assert [len(batch) for batch in queue.batches] == [1, 4, 4]
+        assert [len(batch) for batch in queue.batches] == [1, 1, 4, 4]
 
     run(scenario)
 
@@ -193,5 +194,55 @@ def test_turn_is_not_lost_to_callers_who_left() -> None:
         order = await queue.end()
 
         assert order == [("a", 3), ("b", 0), ("b", 1)]
+
+    run(scenario)
+
+
+def test_tenant_that_comes_while_another_holds_all_workers_does_not_wait() -> None:
+    """Its first batch goes beside, at once; what it sends after that waits like everybody's."""
+
+    async def scenario() -> None:
+        queue = Queue()
+        await queue.send("a", list(range(4)))
+        await queue.send("a", list(range(4, 12)))
+        await queue.send("b", [0, 1])
+        await queue.send("b", [2])
+        await queue.send("c", [0])
+        assert [[tenant for tenant, _ in batch] for batch in queue.batches] == [["a"] * 4, ["b"] * 2]
+        order = await queue.end()
+
+        assert order[:4] == [("a", 4), ("b", 2), ("c", 0), ("a", 5)]
+
+    run(scenario)
+
+
+def test_place_beside_is_free_again_after_its_batch_and_not_for_many_at_once() -> None:
+    """One at a time goes beside, and only where a single tenant holds all workers."""
+
+    async def scenario() -> None:
+        queue = Queue(max_size=2)
+        gates = [asyncio.Event() for _ in range(9)]
+
+        async def work(items: list[Item]) -> list[Item]:
+            queue.batches.append(items)
+            await gates[len(queue.batches) - 1].wait()
+            return items
+
+        queue.batcher._work = work
+        await queue.send("a", [0, 1])
+        await queue.send("b", [0])
+        await queue.send("c", [0])
+        assert len(queue.batches) == 2
+        await queue.send("d", [0])
+        gates[1].set()  # b's is done, and c came before d
+        for _ in range(9):
+            await asyncio.sleep(0)
+
+        assert queue.batches[2:] == [[("c", 0)]]
+        for gate in gates:
+            gate.set()
+        for _ in range(9):
+            await asyncio.sleep(0)
+        assert queue.batches[3:] == [[("d", 0)]]
 
     run(scenario)
