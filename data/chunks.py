@@ -32,6 +32,8 @@ FORMATS = {
 }
 #: Bytes of one chunk of a line file.
 CHUNK_BYTES = 4 * 1024 * 1024
+#: Most columns of a table; the widest kind of row has 15.
+MAX_COLUMNS = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,8 @@ def lines_of(chunk: Chunk) -> Iterator[bytes]:
 def _from_json(line: bytes) -> dict[str, Any] | BadRow:
     try:
         row = msgspec.json.decode(line)
+    except RecursionError:
+        return BadRow(line[:200].decode("utf-8", "replace"), "The line is nested too deeply.")
     except (msgspec.DecodeError, UnicodeDecodeError) as exc:
         return BadRow(line.decode("utf-8", "replace"), f"The line is not JSON: {exc}.")
     if not isinstance(row, dict):
@@ -119,6 +123,7 @@ def _from_parquet(chunk: Chunk) -> Iterator[dict[str, Any] | BadRow]:
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(chunk.path) as file:
+        require_few(file.metadata.num_columns)
         yield from file.read_row_group(chunk.start).to_pylist()
 
 
@@ -127,6 +132,7 @@ def _from_csv(chunk: Chunk) -> Iterator[dict[str, Any] | BadRow]:
         # Strict: a quote that is never closed would swallow all that follows without a word.
         rows = csv.DictReader(file, strict=True)
         try:
+            require_few(len(rows.fieldnames or ()))
             for row in rows:
                 if None in row or None in row.values():
                     yield BadRow(str(dict(row)), "The row does not have as many fields as the header.")
@@ -137,6 +143,12 @@ def _from_csv(chunk: Chunk) -> Iterator[dict[str, Any] | BadRow]:
             raise InvalidValueError(
                 f"The CSV cannot be read: its row that begins at line {where} is broken ({exc})."
             ) from exc
+
+
+def require_few(columns: int) -> None:
+    """Raise ``InvalidValueError`` for a table of very many columns: each row would fill them all."""
+    if columns > MAX_COLUMNS:
+        raise InvalidValueError(f"The file has {columns} columns: at most {MAX_COLUMNS} are read.")
 
 
 def _row_groups(path: Path) -> int:

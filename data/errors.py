@@ -100,6 +100,10 @@ class ForbiddenError(RequestError):
     """Who asks is known, and may not do this."""
 
 
+class UnknownTenantError(ForbiddenError):
+    """It acts for a tenant of which nothing is known here."""
+
+
 class RateLimitedError(RequestError):
     """Too many requests; ``retry_after_s`` says when to come back, ``headers`` how the limits stand."""
 

@@ -39,23 +39,31 @@ RDF_TYPES = {
 
 #: Characters of one text of RDF once its prefixes are written out.
 MAX_NQUADS_CHARS = 32 * 1024 * 1024
+#: Characters of one IRI as it is written, and terms that one JSON-LD text may define.
+MAX_IRI_CHARS, MAX_TERMS = 4_096, 2_000
 #: Brackets of JSON-LD inside one another.
 MAX_JSON_DEPTH = 64
 _FRONT = {"@context": 0, "@type": 1, "@id": 2}
 
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _ESCAPE = re.compile(r"\\u([0-9A-Fa-f]{4})|\\U([0-9A-Fa-f]{8})")
-#: What may hold any word in SPARQL without meaning it: comments, strings (long ones first), IRIs.
+#: What may hold any word in SPARQL without meaning it: comments, strings (long ones first), IRIs, variables
+#: and local names; a backslash takes the sign after it out of the language. Strings that are never closed run
+#: on, so that this looks at every sign once.
 _OPAQUE = re.compile(
-    r"#[^\n\r]*"
-    r'|"""(?:[^"\\]|\\.|"(?!""))*"""'
-    r"|'''(?:[^'\\]|\\.|'(?!''))*'''"
-    r'|"(?:[^"\\\n\r]|\\.)*"'
-    r"|'(?:[^'\\\n\r]|\\.)*'"
-    r"|<[^<>\"{}|^`\\\x00-\x20]*>",
+    r"\\."
+    r"|#[^\n\r]*"
+    r'|"""(?:[^"\\]|\\.|"(?!""))*(?:""")?'
+    r"|'''(?:[^'\\]|\\.|'(?!''))*(?:''')?"
+    r'|"(?:[^"\\\n\r]|\\.)*"?'
+    r"|'(?:[^'\\\n\r]|\\.)*'?"
+    r"|<(?:[^<>\"{}|^`\\\x00-\x20]|\\.)*>"
+    r"|[?$]\w+"
+    r"|:[\w-]*",
     re.DOTALL,
 )
-_SERVICE = re.compile(r"(?<![\w:?$.-])SERVICE(?![\w:])", re.IGNORECASE)
+#: An IRI longer than any that is used: as a base or prefix it would be written out again and again.
+_LONG_IRI = re.compile(rf"<[^<>\"{{}}|^`\x00-\x20]{{{MAX_IRI_CHARS + 1}}}")
 
 
 def canonical_quads(nquads: str, key: str) -> list[str]:
@@ -90,7 +98,10 @@ def nquads_of(body: bytes, media_type: str) -> str:
     if name == "STREAMING_JSON_LD":
         body = _streamable(body)
     else:
-        _check_flat(body.decode("utf-8", "replace"), "The body")
+        text = body.decode("utf-8", "replace")
+        _check_flat(text, "The body")
+        if _LONG_IRI.search(text):
+            raise _too_long_an_iri()
     lines: list[str] = []
     size = 0
     try:
@@ -126,7 +137,10 @@ def _streamable(body: bytes) -> bytes:
     them. Depth is bounded, for the parser's time grows with its square.
     """
     try:
-        return msgspec.json.encode(_in_front(msgspec.json.decode(body), MAX_JSON_DEPTH))
+        value = msgspec.json.decode(body)
+        streamed = _in_front(value, MAX_JSON_DEPTH)
+        _check_contexts(value)
+        return msgspec.json.encode(streamed)
     except (msgspec.DecodeError, UnicodeDecodeError) as exc:
         raise InvalidValueError(f"The body is {json_fault(body, str(exc))}.") from exc
     except RecursionError:
@@ -146,6 +160,29 @@ def _in_front(value: Any, depth: int) -> Any:
     return {key: _in_front(value[key], depth - 1) for key in keys}
 
 
+def _check_contexts(value: Any) -> None:
+    """Refuse contexts that define very much, or hold a very long IRI: a small text would take minutes."""
+    terms, waiting = 0, [(value, False)]
+    while waiting:
+        one, inside = waiting.pop()
+        if isinstance(one, dict):
+            terms += len(one) * inside
+            waiting += ((item, inside or key == "@context") for key, item in one.items())
+        elif isinstance(one, list):
+            terms += len(one) * inside
+            waiting += ((item, inside) for item in one)
+        elif inside and isinstance(one, str) and len(one) > MAX_IRI_CHARS:
+            raise _too_long_an_iri()
+    if terms > MAX_TERMS:
+        raise InvalidValueError(
+            f"The JSON-LD defines more than {MAX_TERMS} terms: leave out those that it does not use."
+        )
+
+
+def _too_long_an_iri() -> InvalidValueError:
+    return InvalidValueError(f"An IRI has more than {MAX_IRI_CHARS} characters: shorten it.")
+
+
 def _place(exc: Exception) -> str:
     message = str(exc.args[0] if exc.args else exc).removeprefix("Parser error ").rstrip(".")
     line = getattr(exc, "lineno", None)
@@ -161,11 +198,16 @@ def check_lines(nquads: str, key: str) -> None:
 
 
 def check_query(sparql: str) -> None:
-    """Raise ``InvalidValueError`` for a query that would call another server (``SERVICE``)."""
+    """Raise ``InvalidValueError`` for a query that would call another server (``SERVICE``).
+
+    The parser needs no space around a word, so whatever is no string, IRI, variable or local name must not
+    hold it anywhere. Both readings of escapes count, for the text before and after them.
+    """
     plain = _ESCAPE.sub(lambda found: _character(found[1] or found[2]), sparql)
-    if _SERVICE.search(_OPAQUE.sub(" ", plain)):
+    if any("service" in _OPAQUE.sub(" ", text).lower() for text in (sparql, plain)):
         raise InvalidValueError(
-            "SERVICE is not allowed: a query may ask this knowledge only. Remove that clause."
+            "SERVICE is not allowed: a query may ask this knowledge only. Remove that clause (and give a "
+            "prefix of this name another)."
         )
 
 

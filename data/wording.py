@@ -17,11 +17,21 @@ from data.pattern_words import AnyOf, needed_words, words_in
 from data.sqlite import storable
 
 _SCHEMA = "CREATE VIRTUAL TABLE texts USING fts5(text, tokenize='unicode61 remove_diacritics 2')"
+#: Longest query: SQLite's time grows with the square of what it joins, and every claim is asked about.
+MAX_QUERY_CHARS, MAX_QUERY_WORDS = 10_000, 256
 _MATCH = "SELECT rowid FROM texts WHERE texts MATCH ? ORDER BY rowid"
 
 
 def check_pattern(pattern: Pattern) -> None:
     """Raise ``InvalidValueError`` unless the pattern's query can be run."""
+    if len(pattern.query) > MAX_QUERY_CHARS:
+        raise InvalidValueError(
+            f"The query of pattern {pattern.id!r} has more than {MAX_QUERY_CHARS} characters: make several."
+        )
+    if len(pattern.query.split()) > MAX_QUERY_WORDS:
+        raise InvalidValueError(
+            f"The query of pattern {pattern.id!r} has more than {MAX_QUERY_WORDS} words: make several."
+        )
     connection = _scratch()
     try:
         connection.execute(_MATCH, (pattern.query,)).fetchall()

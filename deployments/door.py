@@ -9,15 +9,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from data.access.authenticator import Authenticator
 from data.access.directory import AccessDirectory
+from data.access.keys import Refusal
 from data.access.principal import Principal
 from data.access.roles import Role
 from data.access.tokens import AccessToken
 from data.claims import DEFAULT_TENANT
-from data.errors import AuthError
+from data.errors import AuthError, CredentialError, UnknownTenantError
+
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,20 +85,34 @@ class KeyedDoor:
         """Return who it is; see ``Door``."""
         self._blocked(credential.address)
         await self.renew()
-        try:
+
+        async def tell() -> Principal:
             if self._authenticator.would_wait(credential.authorization):
                 return await asyncio.to_thread(self._known, credential)
             return self._known(credential)
-        except AuthError:
-            await self._refused(credential.address)
-            raise
+
+        return await self._attempt(tell, credential.address)
 
     async def grant(self, client_id: str, secret: str, *, address: str, scope: str) -> AccessToken:
         """Return an access token for a key; see ``Authenticator.grant``."""
         self._blocked(address)
         await self.renew()
-        try:
+
+        async def tell() -> AccessToken:
             return self._authenticator.grant(client_id, secret, address=address, scope=scope)
+
+        return await self._attempt(tell, address)
+
+    async def _attempt(self, tell: Callable[[], Awaitable[Answer]], address: str) -> Answer:
+        """Ask, and where key or tenant is not known ask again with what the keeper knows now: it may be new."""
+        try:
+            try:
+                return await tell()
+            except (CredentialError, UnknownTenantError) as exc:
+                if isinstance(exc, CredentialError) and exc.reason != Refusal.UNKNOWN:
+                    raise
+            await asyncio.to_thread(self._directory.refresh, anew=True)
+            return await tell()
         except AuthError:
             await self._refused(address)
             raise

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from data import changes
-from data.chunks import Chunk, rows_of
+from data.chunks import Chunk, require_few, rows_of
 from data.claims import TenantId
 from data.errors import InvalidValueError
 from data.knowledge import Change, Document, Fact, Source
@@ -125,6 +125,7 @@ def _parquet(body: bytes) -> Iterator[dict[str, Any] | BadRow]:
         with pq.ParquetFile(io.BytesIO(body)) as file:
             if file.metadata.num_rows > MAX_ROWS:
                 raise _too_large(f"{file.metadata.num_rows} rows")
+            _check_declared(file.metadata)
             for batch in file.iter_batches(batch_size=64):
                 if batch.nbytes > MAX_CHARS:
                     raise _too_large("too much text")
@@ -134,6 +135,19 @@ def _parquet(body: bytes) -> Iterator[dict[str, Any] | BadRow]:
         raise InvalidValueError(
             f"The body is not a whole Parquet file, nothing was written: {said}."
         ) from exc
+
+
+def _check_declared(metadata: Any) -> None:
+    """Refuse a file whose own account of itself says that it unpacks to too much."""
+    require_few(metadata.num_columns)
+    size = values = 0
+    for group in range(metadata.num_row_groups):
+        for column in range(metadata.num_columns):
+            told = metadata.row_group(group).column(column)
+            size += told.total_uncompressed_size
+            values += told.num_values
+    if size > MAX_CHARS or values > MAX_CHARS // 8:
+        raise _too_large("too much text")
 
 
 def _bounded(rows: Iterable[dict[str, Any] | BadRow]) -> Iterator[dict[str, Any] | BadRow]:

@@ -20,7 +20,7 @@ from data.access.records import KeyRecord
 from data.access.roles import Role, highest, permits
 from data.access.tokens import AccessToken, JwtVerifier, TokenIssuer
 from data.claims import DEFAULT_TENANT, TenantId
-from data.errors import AuthError, CredentialError, ForbiddenError, InvalidValueError
+from data.errors import AuthError, CredentialError, ForbiddenError, InvalidValueError, UnknownTenantError
 from data.ports import Clock
 
 MISSING = "No credential came with the request: send Authorization: ApiKey KEY, or a Bearer token."
@@ -133,7 +133,7 @@ class Authenticator:
         name = TenantId(wanted or "") if own is None else own
         record = self._directory.tenant(name)
         if record is None or record.state == "erased":
-            raise ForbiddenError(f"There is no tenant {name[:63]!r} to act for.")
+            raise UnknownTenantError(f"There is no tenant {name[:63]!r} to act for.")
         if record.state != "active":
             raise ForbiddenError(f"The tenant {name!r} is suspended: ask the installation's administrator.")
         return name

@@ -55,15 +55,19 @@ class AccessDirectory:
         """Return whether what is known is young enough to be answered from."""
         return self._now() - self._as_of < self._dead_after_s
 
-    def refresh(self) -> None:
+    def refresh(self, *, anew: bool = False) -> None:
         """Ask the keeper what is new, unless that was done meanwhile: one thread asks, others wait for it.
+
+        ``anew``: what was known when this call came is not new enough, however young.
 
         Raises:
             StoreUnavailableError: what is known is older than ``dead_after_s``, and the keeper is away.
         """
+        came_at = self._now()
         if self._lock.acquire(timeout=self._dead_after_s):
             try:
-                if not self.is_fresh() and self._now() >= self._retry_at:
+                known = self._as_of > came_at if anew else self.is_fresh()
+                if not known and self._now() >= self._retry_at:
                     self._ask()
             finally:
                 self._lock.release()

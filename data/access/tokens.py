@@ -6,11 +6,13 @@ secret verifies HS256 alone, a public key only what its kind is for (RFC 8725 §
 
 from __future__ import annotations
 
+import hashlib
 import json
 import secrets
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,8 @@ OWN = "kite"
 MIN_SECRET_BYTES = 32
 #: Longest subject that is taken, characters.
 MAX_SUBJECT_CHARS = 200
+#: Most tokens whose signature was found good that are remembered: about 1 MB.
+REMEMBERED = 4096
 #: Beyond this no moment is believed, seconds since the epoch (the year 5138).
 _LATEST_S = 1e11
 
@@ -85,6 +89,7 @@ class JwtVerifier:
             if settings.jwks
             else None
         )
+        self._good: dict[bytes, Any] = {}
 
     def verify(self, parts: Compact) -> TokenClaims:
         """Return what a token says once all of it holds.
@@ -99,7 +104,7 @@ class JwtVerifier:
         key = self._key(parts)
         if key is None:
             refuse("no such key")
-        _check_signature(algorithm, parts, key)
+        self._check_signature(algorithm, parts, key)
         _check_times(parts.claims, self._clock.now_s(), settings.leeway_s)
         if parts.claims.get("iss") != settings.issuer:
             refuse("issuer")
@@ -115,6 +120,19 @@ class JwtVerifier:
         """Return whether ``verify`` would read the issuer's keys now, which takes time."""
         asks = parts.alg in self._algorithms and parts.alg != "HS256"
         return asks and self._keys is not None and self._keys.would_read(parts.alg, parts.kid)
+
+    def _check_signature(self, algorithm: Any, parts: Compact, key: Any) -> None:
+        """Check a signature once a token and key: a token comes many times, and this costs the most.
+
+        Keys that are read anew are other objects, so that a token is checked again under them.
+        """
+        digest = hashlib.sha256(parts.signed + b"." + parts.signature).digest()
+        if self._good.get(digest) is key:
+            return
+        _check_signature(algorithm, parts, key)
+        if len(self._good) >= REMEMBERED:
+            self._good.clear()
+        self._good[digest] = key
 
     def _key(self, parts: Compact) -> Any | None:
         if parts.alg == "HS256":
@@ -175,8 +193,9 @@ def is_own(parts: Compact) -> bool:
     return parts.claims.get("iss") == OWN
 
 
+@lru_cache(maxsize=1024)
 def read(token: str) -> Compact:
-    """Return a token's parts; see ``data.access.compact.take_apart``."""
+    """Return a token's parts; see ``data.access.compact.take_apart``. The last ones are remembered."""
     return take_apart(token)
 
 

@@ -2,7 +2,7 @@
 
 Called by creation (copies beside a running keeper) and by the restore (which of them may be used). Invariant:
 a copied view says up to which position it goes; a restore uses it only where the ledger reaches at least as
-far. The other two views, facts and graph, belong to one process and are rebuilt.
+far. The others are rebuilt: facts and graph belong to one process, access takes no time.
 """
 
 from __future__ import annotations

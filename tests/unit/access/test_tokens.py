@@ -353,6 +353,51 @@ def test_old_keys_go_on_working_when_the_new_cannot_be_read(rig: Rig, broken: by
     assert rig.web.asked == 2
 
 
+def test_token_that_was_good_is_refused_once_the_issuer_withdrew_its_key(rig: Rig) -> None:
+    """What is remembered of a signature does not outlive the key."""
+    rig.verify()
+    rig.verify()
+    rig.web.content = json.dumps({"keys": house.entries()[1:]}).encode()
+    rig.now = 300.0
+
+    with pytest.raises(CredentialError) as caught:
+        rig.verify()
+    assert caught.value.reason == "token: no such key"
+
+
+def test_token_that_was_good_is_checked_again_under_another_key_of_the_same_name(rig: Rig) -> None:
+    """The issuer put another key in the place of the old one."""
+    rig.verify()
+    other = house.rsa_entry("r", house.rsa_key("two"))
+    rig.web.content = json.dumps({"keys": [other]}).encode()
+    rig.now = 300.0
+
+    with pytest.raises(CredentialError) as caught:
+        rig.verify()
+    assert caught.value.reason == "token: signature"
+
+
+def test_token_that_was_good_ends_with_its_time(tmp_path: Path) -> None:
+    """A remembered signature says nothing of the clock."""
+    clock = FakeClock()
+    made = verifier(tmp_path, clock)
+    text = good()
+    made.verify(take_apart(text))
+    clock.advance(700.0)
+
+    assert reason(made, text) == "token: expired"
+
+
+def test_remembered_signature_does_not_cover_another_payload(tmp_path: Path) -> None:
+    """A good token first, then the same signature over other claims."""
+    made = verifier(tmp_path)
+    first, _, last = good().split(".")
+    made.verify(take_apart(good()))
+    claims = house.b64(json.dumps(house.claims(NOW_S, roles=["admin"])).encode())
+
+    assert reason(made, f"{first}.{claims}.{last}") == "token: signature"
+
+
 def test_keys_that_could_never_be_read_are_no_refusal(rig: Rig) -> None:
     """The caller is asked to come back, and the address is asked again after a pause."""
     rig.web.away = True

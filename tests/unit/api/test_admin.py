@@ -264,3 +264,21 @@ def test_audit_is_walked_page_by_page_and_exported(house: KeyedHouse, root: str)
     assert export.headers["Content-Type"] == "application/x-ndjson"
     assert sorted(seqs, reverse=True) == seqs
     assert len(export.text.splitlines()) == len(seqs)
+
+
+def test_key_works_from_the_moment_it_is_told(house: KeyedHouse, acme: str) -> None:
+    """A replica that has not heard of it asks before it refuses."""
+    told = house.call("POST", "/admin/keys", acme, json={"name": "new", "roles": ["reader"]}).json()
+
+    assert house.call("GET", "/admin/me", told["key"]).status_code == 200
+    assert token_for(house, told["key"]).status_code == 200
+
+
+def test_tenant_can_be_acted_for_from_the_moment_it_is_told(house: KeyedHouse, root: str) -> None:
+    """A replica that has not heard of it asks before it refuses."""
+    house.call("POST", "/admin/tenants", root, json={"id": "brand-new", "name": "New"})
+    headers = {"X-Kite-Tenant": "brand-new"}
+
+    assert house.call("GET", "/admin/me", root, headers=headers).json()["tenant"] == "brand-new"
+    other = house.call("GET", "/admin/me", root, headers={"X-Kite-Tenant": "nobody"})
+    assert other.status_code == 403

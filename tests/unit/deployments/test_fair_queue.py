@@ -216,33 +216,79 @@ def test_tenant_that_comes_while_another_holds_all_workers_does_not_wait() -> No
     run(scenario)
 
 
-def test_place_beside_is_free_again_after_its_batch_and_not_for_many_at_once() -> None:
-    """One at a time goes beside, and only where a single tenant holds all workers."""
+def held(queue: Queue) -> list[asyncio.Event]:
+    """Hold each call of a queue's work by a gate of its own."""
+    gates = [asyncio.Event() for _ in range(9)]
+
+    async def work(items: list[Item]) -> list[Item]:
+        queue.batches.append(items)
+        await gates[len(queue.batches) - 1].wait()
+        return items
+
+    queue.batcher._work = work
+    return gates
+
+
+async def settle() -> None:
+    for _ in range(9):
+        await asyncio.sleep(0)
+
+
+def test_place_beside_is_given_to_the_next_in_turn_when_it_is_free_again() -> None:
+    """One batch at a time goes beside (of one worker), those who came first before others."""
 
     async def scenario() -> None:
         queue = Queue(max_size=2)
-        gates = [asyncio.Event() for _ in range(9)]
-
-        async def work(items: list[Item]) -> list[Item]:
-            queue.batches.append(items)
-            await gates[len(queue.batches) - 1].wait()
-            return items
-
-        queue.batcher._work = work
+        gates = held(queue)
         await queue.send("a", [0, 1])
         await queue.send("b", [0])
         await queue.send("c", [0])
-        assert len(queue.batches) == 2
         await queue.send("d", [0])
-        gates[1].set()  # b's is done, and c came before d
-        for _ in range(9):
-            await asyncio.sleep(0)
-
+        assert queue.batches == [[("a", 0), ("a", 1)], [("b", 0)]]
+        gates[1].set()
+        await settle()
         assert queue.batches[2:] == [[("c", 0)]]
+        gates[2].set()
+        await settle()
+        assert queue.batches[3:] == [[("d", 0)]]
         for gate in gates:
             gate.set()
-        for _ in range(9):
-            await asyncio.sleep(0)
-        assert queue.batches[3:] == [[("d", 0)]]
+
+    run(scenario)
+
+
+def test_place_beside_stays_empty_while_many_wait() -> None:
+    """Where more than two keys wait all go by turns, together, in full batches."""
+
+    async def scenario() -> None:
+        queue = Queue(max_size=4)
+        gates = held(queue)
+        for tenant in "abcde":
+            await queue.send(tenant, [0])
+        assert queue.batches == [[("a", 0)], [("b", 0)]]
+        gates[1].set()
+        await settle()
+        assert len(queue.batches) == 2
+        gates[0].set()
+        await settle()
+        assert queue.batches[2:] == [[("c", 0), ("d", 0), ("e", 0)]]
+        for gate in gates:
+            gate.set()
+
+    run(scenario)
+
+
+def test_tenant_alone_has_no_more_at_work_than_one_may() -> None:
+    """The places beside are for others: a single key never has more than ``max_in_flight`` batches."""
+
+    async def scenario() -> None:
+        queue = Queue(max_size=1)
+        gates = held(queue)
+        await queue.send("a", [0, 1, 2])
+        await settle()
+        assert queue.batches == [[("a", 0)]]
+        for gate in gates:
+            gate.set()
+        await settle()
 
     run(scenario)

@@ -10,7 +10,7 @@ from data.stores.memory import MemoryStore
 from tests.benchmarks.limits import LIMIT_PER_S, ROUNDS, p99, play
 from tests.simulated_time import LoopClock, run_simulated
 
-SECONDS = 20.0
+SECONDS = 12.0
 
 
 def played(name: str, quiet_per_s: float) -> dict[str, Any]:
@@ -26,13 +26,17 @@ def test_tenant_at_20_times_its_limit_raises_anothers_p99_by_less_than_a_fifth(q
     beset = played("other_at_20_times_its_limit", quiet_per_s)
 
     assert p99([beset]) < 1.2 * p99([alone])
-    assert len(beset["times_ms"]) == len(alone["times_ms"]) > 0.9 * SECONDS * quiet_per_s
-    assert beset["loud_answered"] == pytest.approx(LIMIT_PER_S * (SECONDS + 1.0), abs=1.0)
+    assert len(beset["times_ms"]) == len(alone["times_ms"]) > 0.8 * SECONDS * quiet_per_s
+    assert beset["loud_answered"] == pytest.approx(LIMIT_PER_S * (SECONDS + 1.0), abs=2.0)
 
 
-def test_fair_queue_alone_bounds_the_wait_by_the_batches_at_work() -> None:
-    """Without limits a flood is a matter of one batch's time, where one queue for all lets it grow."""
-    fair = played("other_at_20_times_fair_queue_only", 5.0)
-    neither = played("other_at_20_times_neither", 5.0)
+def test_fair_queue_alone_keeps_a_flood_from_a_quiet_tenant() -> None:
+    """Without limits too a flood costs others less than a fifth; in one queue for all it costs them thrice."""
+    alone, fair, flooded = (
+        played(name, 5.0)
+        for name in ("alone", "other_at_20_times_fair_queue_only", "other_at_20_times_neither")
+    )
 
-    assert p99([fair]) < 0.6 * p99([neither])
+    assert p99([fair]) < 1.2 * p99([alone])
+    assert p99([flooded]) > 3.0 * p99([alone])
+    assert fair["loud_answered"] > 0.9 * SECONDS * 20 * LIMIT_PER_S

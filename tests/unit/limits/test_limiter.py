@@ -322,3 +322,12 @@ def test_policy_shows_the_tenants_own_limits() -> None:
     assert policy.operation_limits["search"].burst_size == 8.0
     assert policy.operation_limits["write"].cost == 2.0
     assert limiter.policy(OTHER).requests_per_minute == 6000.0
+
+
+def test_memory_store_with_a_bound_lets_the_oldest_go() -> None:
+    """What is kept while the shared store is away cannot grow without end."""
+    store = MemoryStore(FakeClock(), max_values=2)
+    for key in ("a", "b", "a", "c"):
+        store.put(key, key.encode())
+
+    assert [key for key, _ in store.scan("")] == ["b", "c"]
