@@ -50,7 +50,7 @@ class Pair:
             texts = [path.read_text(encoding="ascii") for path in (self.certificate, self.key)]
         except (OSError, UnicodeDecodeError) as exc:  # ssl.SSLError is an OSError
             raise ValueError(
-                f"{self.certificate} and {self.key} are no certificate and its unencrypted key in PEM ({exc})."
+                f"{self.certificate} and {self.key} are no PEM certificate and its unencrypted key ({exc})."
             ) from exc
         # HAProxy's command line ends a text at its first empty line.
         lines = [line for text in texts for line in text.splitlines() if line.strip()]
@@ -95,9 +95,8 @@ class Watch:
             asked(admin, f"commit ssl cert {self._pair.combined}\n"),
         ]
         if "Success" not in answers[1]:
-            _say(
-                f"HAProxy does not take the new certificate ({' '.join(answers).split()}): restart to serve it."
-            )
+            told = " ".join(" ".join(answers).split())
+            _say(f"HAProxy does not take the new certificate ({told}): restart to serve it.")
 
     def _socket(self) -> Path | None:
         """Return the admin socket of this very HAProxy, ``None`` while another one answers on it."""

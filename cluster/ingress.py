@@ -94,8 +94,9 @@ def certificate_pair(http: HttpSettings, folder: Path) -> Pair | None:
     """Return the certificate that is configured, ``None`` where there is none."""
     if http.tls.certificate is None or http.tls.key is None:
         return None
-    files = (Path(name).expanduser().resolve() for name in (http.tls.certificate, http.tls.key))
-    return Pair(*files, folder / "tls.pem")
+    # Links are not followed here: a renewal may point them elsewhere.
+    certificate, key = (Path(name).expanduser().absolute() for name in (http.tls.certificate, http.tls.key))
+    return Pair(certificate, key, folder / "tls.pem")
 
 
 def host_of_serve(http: HttpSettings, *, haproxy: bool) -> str:

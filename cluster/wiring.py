@@ -36,6 +36,8 @@ SHIPPED_MODELS = PROJECT_ROOT / "models"
 AGGREGATOR, STANCE, CHECKWORTHINESS, SYNTAX = "aggregator", "stance", "checkworthiness", "syntax"
 #: Embeddings and analyses kept in memory by the models actor: 100,000 vectors are 150 MB.
 REMEMBERED_VECTORS = 50_000
+#: How long the index waits for the models, which load while it starts: on a loaded machine, a minute or more.
+MODELS_START_S = 180.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +136,8 @@ def open_passage_vectors(settings: Settings, embedder: IdentifiedEmbedder | None
     """Return the passage index of this home, caught up with the ledger."""
     from data.vectors.faiss import FaissIndex
 
-    embedder, home = embedder or RemoteModels(), home_of(settings)
+    home = home_of(settings)
+    embedder = embedder or RemoteModels(patience_s=MODELS_START_S)
     index = PassageVectors(
         home / "vectors" / "passages", home, embedder, embedder_id=embedder.identity, kind=FaissIndex
     )

@@ -64,7 +64,7 @@ def _transport(http: HttpSettings) -> Iterator[str]:
         )
     if is_public(http.host):
         yield (
-            f"http.host is {http.host} without TLS here: plain HTTP would be open to the network; set http.tls,"
+            f"http.host is {http.host} without TLS here: plain HTTP would be open to others; set http.tls,"
             " or bind to loopback or a private address that only the proxy reaches"
         )
 
@@ -121,6 +121,6 @@ def _at_rest(settings: Settings, disks: Disks) -> Iterator[str]:
     there = next(path for path in (home, *home.parents) if path.exists()).resolve()
     if not disks.encrypts(there):
         yield (
-            f"home {home} is on no encrypted file system that can be recognised: put it on LUKS or fscrypt, or "
+            f"home {home} is on no file system known to be encrypted: put it on LUKS or fscrypt, or "
             "set encryption.at_rest to none"
         )

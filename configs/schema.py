@@ -28,7 +28,7 @@ class Part(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class TlsSettings(Part, frozen=True):
-    """PEM files of the API's certificate (with its chain) and unencrypted key; new ones are served at once."""
+    """PEM files of the API's certificate, with its chain, and unencrypted key; they may be replaced."""
 
     certificate: str | None = None
     key: str | None = None

@@ -71,7 +71,7 @@ def read_secret(path: Path, key: str) -> str:
 
 
 def exposure(path: Path) -> str | None:
-    """Return what is wrong with a secret's file: it is away, or others may read it; ``None`` if nothing is."""
+    """Return what is wrong with a secret's file: away, or open to others; ``None`` if nothing is."""
     try:
         status = path.expanduser().stat()
     except OSError as exc:

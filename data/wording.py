@@ -6,6 +6,7 @@ compared as written, without stemming (``lie*`` asks for a stem), case and accen
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import threading
 from collections.abc import Sequence
@@ -16,9 +17,10 @@ from data.knowledge import Pattern
 from data.pattern_words import AnyOf, needed_words, words_in
 from data.sqlite import storable
 
+_WORD = re.compile(r"\w+")
 _SCHEMA = "CREATE VIRTUAL TABLE texts USING fts5(text, tokenize='unicode61 remove_diacritics 2')"
 #: Longest query: SQLite's time grows with the square of what it joins, and every claim is asked about.
-MAX_QUERY_CHARS, MAX_QUERY_WORDS = 10_000, 256
+MAX_QUERY_CHARS, MAX_QUERY_WORDS, MAX_NEAR_WORDS = 10_000, 256, 16
 _MATCH = "SELECT rowid FROM texts WHERE texts MATCH ? ORDER BY rowid"
 
 
@@ -28,9 +30,10 @@ def check_pattern(pattern: Pattern) -> None:
         raise InvalidValueError(
             f"The query of pattern {pattern.id!r} has more than {MAX_QUERY_CHARS} characters: make several."
         )
-    if len(pattern.query.split()) > MAX_QUERY_WORDS:
+    most = MAX_NEAR_WORDS if "NEAR" in pattern.query else MAX_QUERY_WORDS
+    if len(_WORD.findall(pattern.query)) > most:
         raise InvalidValueError(
-            f"The query of pattern {pattern.id!r} has more than {MAX_QUERY_WORDS} words: make several."
+            f"The query of pattern {pattern.id!r} has more than {most} words: make several."
         )
     connection = _scratch()
     try:

@@ -104,7 +104,7 @@ class KeyedDoor:
         return await self._attempt(tell, address)
 
     async def _attempt(self, tell: Callable[[], Awaitable[Answer]], address: str) -> Answer:
-        """Ask, and where key or tenant is not known ask again with what the keeper knows now: it may be new."""
+        """Ask; where key or tenant is not known, ask again with what the keeper knows now: it may be new."""
         try:
             try:
                 return await tell()

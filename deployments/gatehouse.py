@@ -23,6 +23,7 @@ from data.audit.port import AuditSink
 from data.claims import TenantId
 from data.limits.policy import LimitOverrides
 from data.ports import Clock, KeyValueStore
+from deployments.api.address import address_reader
 from deployments.door import KeyedDoor
 from deployments.limiter import Limiter, headers
 from deployments.services import AccessServices
@@ -51,10 +52,11 @@ def build_access(settings: Settings, parts: AccessParts) -> AccessServices:
     Raises:
         ConfigError: settings of tokens that cannot be kept.
     """
+    address_of = address_reader(settings.http.trusted_proxies, behind_haproxy=settings.http.haproxy)
     desk = AccessDesk(parts.ledger, parts.secrets.pepper, parts.clock)
     if settings.auth.mode == "open":
         limiter = _limiter(settings, parts, None)
-        return AccessServices(desk=desk, audit=parts.audit, limiter=limiter)
+        return AccessServices(desk=desk, audit=parts.audit, limiter=limiter, address_of=address_of)
     directory = AccessDirectory(
         parts.ledger.access_changes, refresh_s=settings.auth.refresh_s, monotonic=parts.monotonic
     )
@@ -76,6 +78,7 @@ def build_access(settings: Settings, parts: AccessParts) -> AccessServices:
         door=door,
         charge=charge,
         record=AuditTrail(parts.audit, parts.clock).record,
+        address_of=address_of,
         audit_reads=settings.audit.reads,
         limiter=limiter,
         limits_enabled=enabled,

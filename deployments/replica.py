@@ -42,7 +42,7 @@ from deployments.gatehouse import AccessParts, build_access
 from deployments.health import HealthBoard, Probe
 from deployments.knowledge import KnowledgeDesk
 from deployments.metrics import Meter
-from deployments.services import ApiLimits, Services
+from deployments.services import ApiLimits, Services, Transport
 from deployments.verification import AskFramework
 
 
@@ -129,6 +129,10 @@ class GatewayReplica:
                 sessions_per_tenant=settings.sessions.max_per_tenant,
                 sparql_timeout_s=settings.sparql.timeout_s,
                 sparql_rows=settings.sparql.rows,
+            ),
+            transport=Transport(
+                tls=settings.http.tls.certificate is not None or settings.http.tls_terminated_upstream,
+                cors_origins=settings.http.cors_origins,
             ),
             links=self._links,
             calibration=build_calibration_desk(parts, calibrations, meter),

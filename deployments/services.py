@@ -63,6 +63,14 @@ class ApiLimits:
     sparql_rows: int = 10_000
 
 
+@dataclass(frozen=True, slots=True)
+class Transport:
+    """How answers travel: whether callers come by TLS, and which origins' pages may call from a browser."""
+
+    tls: bool = False
+    cors_origins: tuple[str, ...] = ()
+
+
 class Grant(Protocol):
     """Gives access tokens; see ``Authenticator.grant``."""
 
@@ -125,6 +133,7 @@ class Services:
     metrics: Callable[[], Awaitable[bytes]]
     observe: Callable[[str, str, int, float], None]
     limits: ApiLimits = ApiLimits()
+    transport: Transport = Transport()
     version: str = "0.1.0"
     #: Addresses shown by ``GET /``, by name (docs, dashboard).
     links: dict[str, str] = field(default_factory=dict)

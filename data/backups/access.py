@@ -2,7 +2,8 @@
 
 Called by the restore once the new ledger is staged. The old one knows the present state of every key; where
 the staged one says otherwise, the present state is written after its end. Invariant: no key that was revoked,
-and no tenant that was erased, in either of the two is let in afterwards.
+and no tenant that was erased, in either of the two is let in afterwards; what a backup brings back of an
+erased tenant is erased again, by whoever opens the home.
 """
 
 from __future__ import annotations
@@ -13,20 +14,24 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
+import msgspec
+
 from data import changes
-from data.access.records import KeyRecord, TenantRecord
+from data.access.records import SYSTEM_TENANT, KeyRecord, TenantRecord
 from data.backups.staging import Staging
 from data.clock import SystemClock
 from data.errors import CorruptDataError
 from data.knowledge import Change
 from data.ledger import Ledger
+from data.ledger_erasure import ERASE, ErasureRow, read_erasure
+from data.redaction import is_erased
 
-#: The last record of every key and tenant.
-_LAST = """
-SELECT kind, payload FROM entries WHERE seq IN
-    (SELECT max(seq) FROM entries WHERE kind IN ('key.put', 'tenant.put') GROUP BY kind, key)
+#: The last record of every key, tenant and erasure.
+_LAST = f"""
+SELECT kind, key, payload FROM entries WHERE seq IN
+    (SELECT max(seq) FROM entries WHERE kind IN ('key.put', 'tenant.put', '{ERASE}') GROUP BY kind, key)
 ORDER BY seq
-"""
+"""  # noqa: S608 - a constant
 #: As whose work it stands in the ledger.
 _ACTOR = "restore"
 _UNKNOWN = (
@@ -49,6 +54,7 @@ class Carried:
 class _Access:
     keys: dict[str, KeyRecord]
     tenants: dict[str, TenantRecord]
+    erasures: dict[str, ErasureRow]
 
 
 def carry_access(old: Path, staging: Staging) -> Carried:
@@ -68,6 +74,11 @@ def carry_access(old: Path, staging: Staging) -> Carried:
     rows = [
         *(changes.put_tenant(one, actor=_ACTOR) for one in _differing(present.tenants, staged.tenants)),
         *(changes.put_key(one, actor=_ACTOR) for one in _differing(present.keys, staged.keys)),
+        *(
+            _asked_again(tenant, row, staging.end.sha256)
+            for tenant, row in sorted(present.erasures.items())
+            if tenant not in staged.erasures
+        ),
     ]
     _append(staging.ledger, rows)
     return Carried(len(rows))
@@ -91,16 +102,24 @@ def _joined(present: Record, staged: Record) -> Record:
 
 
 def _read(path: Path) -> _Access:
-    keys, tenants = dict[str, KeyRecord](), dict[str, TenantRecord]()
+    found = _Access({}, {}, {})
     with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
-        for kind, payload in connection.execute(_LAST):
+        for kind, key, payload in connection.execute(_LAST):
+            if is_erased(payload):
+                continue
             if kind == "key.put":
-                key = changes.read_key(payload)
-                keys[key.id] = key
+                found.keys[key] = changes.read_key(payload)
+            elif kind == "tenant.put":
+                found.tenants[key] = changes.read_tenant(payload)
             else:
-                tenant = changes.read_tenant(payload)
-                tenants[tenant.id] = tenant
-    return _Access(keys, tenants)
+                found.erasures[key] = read_erasure(payload)
+    return found
+
+
+def _asked_again(tenant: str, row: ErasureRow, head: str) -> Change:
+    """Return the row that has a tenant erased; it comes after those that close the tenant."""
+    asked = replace(row, state="asked", head=head, report={})
+    return Change(ERASE, tenant, msgspec.json.encode(asked, order="sorted"), SYSTEM_TENANT, _ACTOR)
 
 
 def _append(path: Path, rows: list[Change]) -> None:

@@ -27,8 +27,10 @@ from deployments.api.labels import LABEL_SCHEME
 from deployments.api.middleware.body_limit import BodyLimitMiddleware
 from deployments.api.middleware.boundary import BoundaryMiddleware
 from deployments.api.middleware.client_headers import ClientHeadersMiddleware
+from deployments.api.middleware.cross_origin import CrossOriginMiddleware
 from deployments.api.middleware.observe import ObserveMiddleware
 from deployments.api.middleware.request_id import RequestIdMiddleware
+from deployments.api.middleware.security_headers import SecurityHeadersMiddleware
 from deployments.api.openapi import Endpoint, build_document, json_paths
 from deployments.api.reliability_plot import SVG_TYPE
 from deployments.api.routes.calibration import CalibrationRoutes
@@ -147,7 +149,10 @@ def _add_middleware(app: FastAPI, services: Services) -> None:
     app.add_middleware(BoundaryMiddleware, timeout_s=limits.request_timeout_s)
     app.add_middleware(GZipMiddleware, minimum_size=GZIP_MIN_BYTES, compresslevel=GZIP_LEVEL)
     app.add_middleware(ClientHeadersMiddleware)
+    if services.transport.cors_origins:
+        app.add_middleware(CrossOriginMiddleware, origins=services.transport.cors_origins)
     app.add_middleware(ObserveMiddleware, observe=services.observe)
+    app.add_middleware(SecurityHeadersMiddleware, hsts=services.transport.tls)
     app.add_middleware(RequestIdMiddleware)
 
 

@@ -82,6 +82,15 @@ def test_key_of_the_installation_stands_under_no_tenant_s_name(house: House) -> 
     assert [entry.tenant for entry in house.keeper.read_entries(0, 9)] == [SYSTEM_TENANT, SYSTEM_TENANT]
 
 
+def test_key_of_a_given_text_is_made_once(house: House) -> None:
+    """A second one of the same id is refused."""
+    text = keys.new_text()
+    house.desk.create_key(WISH, actor="test", text=text)
+
+    with pytest.raises(ConflictError, match="of this id already"):
+        house.desk.create_key(WISH, actor="test", text=text)
+
+
 def test_access_changes_are_those_after_a_position_as_they_are_now(house: House) -> None:
     """The position alone when there is nothing new; each record once, its last."""
     first = house.key()

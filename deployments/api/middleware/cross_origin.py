@@ -30,7 +30,7 @@ MAX_AGE_S = 600
 
 
 class CrossOriginMiddleware:
-    """Starlette's CORS for exact origins, and ``Vary: Origin`` on every answer, asked across origins or not."""
+    """Starlette's CORS for exact origins, and ``Vary: Origin`` on every answer, to whomever it goes."""
 
     def __init__(self, app: ASGIApp, *, origins: Sequence[str]) -> None:
         self._app = CORSMiddleware(

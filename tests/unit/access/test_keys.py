@@ -232,6 +232,15 @@ def test_new_key_that_cannot_be_is_refused_with_what_is_wrong(changes: dict[str,
         made(**changes)
 
 
+@pytest.mark.parametrize(
+    "changes", [{"id": "short"}, {"id": "k" * 11 + "é"}, {"hashed": "0" * 63}, {"hashed": "A" * 64}]
+)
+def test_record_whose_id_or_hash_no_key_has_is_refused(changes: dict[str, str]) -> None:
+    """Ids and hashes have their form."""
+    with pytest.raises(InvalidValueError, match="id or a hash"):
+        keys.check_key(replace(made()[1], **changes))
+
+
 def test_rotated_key_has_the_rights_and_the_old_one_ends_after_the_overlap() -> None:
     """Same tenant, roles, networks and hours, as long a life; another secret."""
     text, old = made(addresses=("10.0.0.0/8",), hours=Hours("09:00", "17:00"), expires_s=NOW_S + 900.0)

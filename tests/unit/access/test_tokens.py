@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from data.access import compact
+from data.access import compact, tokens
 from data.access.compact import take_apart
 from data.access.jwks import keys_of
 from data.access.records import KeyRecord
@@ -204,6 +204,7 @@ FORGED: dict[str, tuple[Callable[[], str], str]] = {
     "claims are a list": (lambda: house.token(bare("RS256"), "[]"), "malformed"),
     "claims hold NaN": (lambda: house.token(bare("RS256"), '{"exp": NaN}'), "malformed"),
     "claims nested too deep": (lambda: house.token(bare("RS256"), "[" * 5000), "malformed"),
+    "not of base64": (lambda: "a." + good().split(".", 1)[1], "malformed"),
     "five parts": (lambda: good() + ".x.y", "malformed"),
     "line at the end": (lambda: good() + "\n", "malformed"),
     "empty": (lambda: "", "malformed"),
@@ -386,6 +387,26 @@ def test_token_that_was_good_ends_with_its_time(tmp_path: Path) -> None:
     clock.advance(700.0)
 
     assert reason(made, text) == "token: expired"
+
+
+def test_remembered_signatures_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many tokens do not fill the memory; those forgotten are checked again and are good."""
+    monkeypatch.setattr(tokens, "REMEMBERED", 2)
+    made = verifier(tmp_path)
+    texts = [good(sub=str(number)) for number in range(5)]
+    found = [made.verify(take_apart(text)).subject[-1] for text in texts + texts]
+
+    assert found == list("0123401234")
+    assert len(made._good) <= 2
+
+
+def test_key_of_another_kind_verifies_nothing() -> None:
+    """Even if a key set let it through."""
+    (_, _, key), *_ = keys_of(house.key_set())
+    (algorithm,) = tokens._algorithms(["HS256"]).values()
+
+    with pytest.raises(CredentialError):
+        tokens._check_signature(algorithm, take_apart(good("HS256")), key)
 
 
 def test_remembered_signature_does_not_cover_another_payload(tmp_path: Path) -> None:

@@ -12,12 +12,19 @@ import pytest
 from data import changes
 from data.access.records import AccessChanges, KeyRecord, TenantRecord
 from data.access.roles import Role
-from data.backups.creation import Place
+from data.backups.creation import Place, Wanted, create
+from data.backups.manifest import read_catalogue
+from data.backups.plan import plan
 from data.backups.recovery import recover
-from data.backups.restoration import Scope
+from data.backups.restoration import Scope, restore
+from data.backups.sealing import PlainSealer
+from data.backups.targets import FolderTarget
 from data.claims import TenantId
+from data.erasure import Eraser
 from data.keeper import Keeper
 from data.ledger import Ledger
+from data.stores.memory import MemoryStore
+from data.views.facts import FactFilter
 from tests.fakes import FakeClock, FakeVectorSink
 from tests.unit.backups.homes import House, facts
 
@@ -154,6 +161,38 @@ def test_restore_of_one_tenant_brings_its_keys_and_its_record(house: House, tmp_
 
     assert by_id(access(tmp_path / "new")) == {A: TENANT, OLD.id: OLD}
     assert (restored.kept_access, restored.access_note) == (0, None)
+
+
+def test_tenant_erased_since_the_backup_is_erased_again(tmp_path: Path) -> None:
+    """Its data come back with the backup, and go as soon as the home is opened; what is proved holds."""
+    other, clock = TenantId("b"), FakeClock()
+    keeper, store = Keeper(tmp_path / "home", clock, FakeVectorSink()), MemoryStore(clock)
+    keeper.append(
+        [changes.put_tenant(TENANT), changes.put_key(OLD), *facts("f", 3, A), *facts("f", 3, other)]
+    )
+    place = Place(tmp_path / "home", FolderTarget(tmp_path / "target"), PlainSealer())
+    create(place, clock, wanted=Wanted("full"))
+    Eraser(keeper, store, place.home, clock).erase(A)
+    keeper.close()
+    chosen = plan(place, read_catalogue(place.target, place.sealer))
+    restored = restore(place, chosen)
+
+    keeper = Keeper(place.home, clock, FakeVectorSink())
+    eraser = Eraser(keeper, store, place.home, clock)
+    found = by_id(keeper.access_changes(0))
+    closed = found[OLD.id], found[A]
+    assert isinstance(closed[0], KeyRecord)
+    assert closed[0].revoked_s is not None
+    assert isinstance(closed[1], TenantRecord)
+    assert closed[1].state == "erased"
+    assert (restored.kept_access, eraser.pending()) == (3, [A])
+    assert eraser.verify_erased(A).counts["ledger: rows"] > 0
+
+    (proof,) = eraser.resume()
+    assert set(proof.after.values()) == {0}
+    assert [len(keeper.facts(tenant, FactFilter(limit=10))) for tenant in (A, other)] == [0, 3]
+    assert keeper.verify() == keeper.stats().head
+    keeper.close()
 
 
 def test_restored_ledger_ends_after_the_rows_that_were_kept(house: House) -> None:
