@@ -7,7 +7,7 @@ KITE   := $(BIN)/python -m tasks.kite
 LOCK_OPTIONS := --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
                 --no-emit-package nvidia-nccl-cu12 --no-emit-package nvidia-nccl-cu13
 
-.PHONY: help run up down status test check fmt lint types arch unit contract cluster crash bench bench-ledger bench-backups behaviour fuzz docs lock clean
+.PHONY: help run up down status test check fmt lint types arch unit contract cluster crash bench bench-ledger bench-backups behaviour fuzz docs isolation lock clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -79,6 +79,12 @@ behaviour: $(VENV)/dev-installed  ## change 1,000 real claims and see that verdi
 
 fuzz: $(VENV)/dev-installed  ## send 100,000 odd texts through every stage
 	@$(BIN)/python -m tasks.behaviour --fuzz 100000 $(ARGS)
+
+docs: $(VENV)/dev-installed  ## write the tables in docs/ that come from the code
+	@$(BIN)/python -m tests.unit.api.test_security_page
+
+isolation: $(VENV)/dev-installed  ## send 100,000 random requests of four tenants at each other's secrets
+	@$(BIN)/python -m tests.isolation.run $(ARGS)
 
 lock:  ## pin the newest versions that pyproject.toml allows (needs uv)
 	@uv pip compile pyproject.toml --extra dev $(LOCK_OPTIONS) -o requirements-dev.lock

@@ -72,12 +72,16 @@ def to_yaml(settings: Settings) -> str:
 def _merge(layers: Sequence[tuple[str, dict[str, Any]]]) -> Settings:
     merged: dict[str, Any] = {}
     settings = Settings()
+    fault: ConfigError | None = None
     for origin, values in layers:
         merged = _overlay(merged, values)
         try:
-            settings = msgspec.convert(merged, Settings)
+            settings, fault = msgspec.convert(merged, Settings), None
         except msgspec.ValidationError as exc:
-            raise ConfigError(f"{origin}: {_explain(str(exc))}") from exc
+            # A later layer may bring what is missing: the other half of a pair.
+            fault = fault or ConfigError(f"{origin}: {_explain(str(exc))}")
+    if fault is not None:
+        raise fault
     return settings
 
 

@@ -11,12 +11,13 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 import msgspec
 
 from cluster.head import home_of
 from configs.schema import Settings
-from data.audit.log import exported
+from data.audit.log import check_export, exported
 from data.audit.port import AuditQuery, AuditSink
 from data.claims import TenantId
 from data.errors import InvalidValueError, KiteError
@@ -48,6 +49,7 @@ def add_commands(parser: argparse.ArgumentParser) -> None:
     for one in (show, export):
         _add_filters(one)
     verify = commands.add_parser("verify", help="follow the chain of hashes from the first line to the last")
+    verify.add_argument("--file", type=Path, metavar="EXPORT", help="check exported lines; nothing need run")
     drop = commands.add_parser("drop", help="remove the oldest lines for good; that is a line itself")
     drop.add_argument("--until", required=True, metavar="TIME", help="an ISO day or instant")
     drop.add_argument("--yes", action="store_true", required=True, help="they cannot be brought back")
@@ -58,6 +60,11 @@ def add_commands(parser: argparse.ArgumentParser) -> None:
 
 def run(settings: Settings, options: argparse.Namespace) -> int:
     """Run the command that ``options`` name and return its exit code."""
+    if getattr(options, "file", None):
+        with options.file.open("rb") as lines:
+            first, last, head = check_export(lines)
+        sys.stdout.write(json.dumps({"first": first, "last": last, "head": head}) + "\n")
+        return 0
     command: Callable[[AuditSink, argparse.Namespace], int] = _COMMANDS[options.audit_command]
     with opened(settings, home_stopped=options.home_stopped) as sink:
         return command(sink, options)

@@ -27,7 +27,7 @@ from cluster.remote import RemoteModels, RemoteReader
 from configs.schema import Settings
 from data.changes import SegmentRef, load_segment
 from data.chunks import Chunk, cut, lines_of, rows_of
-from data.claims import DEFAULT_TENANT, TenantId
+from data.claims import DEFAULT_TENANT, TenantId, tenant_id
 from data.errors import InvalidValueError, KiteError
 from data.rdf import canonical_quads
 from data.rows import ROW_KINDS, BadRow, RowKind, kind_of, read_row
@@ -169,7 +169,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         settings = settings_from(options)
         with connect(settings):
             report = import_file(
-                options.file.resolve(), settings, kind=options.kind, tenant=TenantId(options.tenant)
+                options.file.resolve(), settings, kind=options.kind, tenant=tenant_id(options.tenant)
             )
     except KiteError as exc:
         print(f"import_knowledge: {exc}", file=sys.stderr)  # noqa: T201 - the answer of a command

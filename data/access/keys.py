@@ -55,8 +55,6 @@ class Refusal(StrEnum):
     EXPIRED = "expired"
     ADDRESS = "address"
     HOURS = "hours"
-    TENANT = "tenant"
-    TOKEN = "token"  # noqa: S105 - a reason, no secret
 
 
 @dataclass(frozen=True, slots=True)

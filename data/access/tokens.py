@@ -269,6 +269,8 @@ def _subject(claims: dict[str, Any]) -> str:
     subject = claims.get("sub")
     if not isinstance(subject, str) or not 0 < len(subject) <= MAX_SUBJECT_CHARS:
         refuse("subject")
+    if not subject.isprintable():  # it stands in logs and in the audit
+        refuse("subject")
     return subject
 
 

@@ -3,7 +3,9 @@
 Opened by the keeper's process. The file refuses changes by its own triggers. Beside it stands a small file
 with the last position and the chain's end there, written after every commit: whoever cuts the end off the
 audit, or puts an older copy in its place, contradicts it. (A row of the ledger now and then would tell less:
-it says nothing of the lines since, and every start of a view would read past it.) Invariant: what
+it says nothing of the lines since, and every start of a view would read past it.) Backups of a home leave the
+audit out, and a restore leaves it alone: nothing that brings back the past may take back what was done since.
+Exported lines (``exported``) are what is kept elsewhere; they can be checked on their own. Invariant: what
 ``append`` returned for is on the disk and in the chain; a loss that is found when the file is opened becomes
 a line of its own, and no later line hides it.
 """
@@ -14,7 +16,7 @@ import hashlib
 import sqlite3
 import threading
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from itertools import count
@@ -216,6 +218,30 @@ def exported(sink: AuditSink, query: AuditQuery) -> Iterator[bytes]:
             told = {"seq": row.seq, **msgspec.to_builtins(row.event), "sha256": row.sha256}
             yield msgspec.json.encode(told) + b"\n"
         after = page[-1].seq
+
+
+def check_export(lines: Iterable[bytes]) -> tuple[int, int, str]:
+    """Follow the chain through exported lines, all of a range; return its ends and the last hash (hex).
+
+    The first line is taken as it stands unless it is line 1: compare it with the export before.
+
+    Raises:
+        CorruptDataError: names the first line that does not hold.
+    """
+    first, end = 0, _End()
+    for number, line in enumerate(lines, 1):
+        try:
+            told = msgspec.json.decode(line, type=dict[str, Any])
+            row = AuditRow(
+                told.pop("seq"), sha256=told.pop("sha256"), event=msgspec.convert(told, AuditEvent)
+            )
+        except (msgspec.MsgspecError, KeyError) as exc:
+            raise CorruptDataError(f"Line {number} of the export is none of the audit's: {exc}.") from exc
+        holds = row.seq == end.seq + 1 and _chained(end, row.event).hex() == row.sha256
+        if not holds and (first or row.seq == 1):
+            raise CorruptDataError(f"The export is altered at seq {end.seq + 1}: export it again.")
+        first, end = first or row.seq, _End(row.seq, row.sha256)
+    return first, end.seq, end.sha256
 
 
 def bounded(event: AuditEvent) -> AuditEvent:

@@ -89,11 +89,11 @@ class GraphView:
                     self._live.setdefault((load.tenant, load.key), []).append(load.iri)
             self._stored_seq = self._stored_position()
             self._version = next(_VERSIONS)
-            #: Names as compared -> what they name, and the load that says so.
-            self._names: dict[str, dict[tuple[str, str], None]] = {}
+            #: A tenant's names as compared -> what they name, and the load that says so.
+            self._names: dict[tuple[TenantId, str], dict[tuple[str, str], None]] = {}
             for quad in self._store.quads_for_pattern(None, None, None, None):
                 if quad.graph_name.value in self._loads:
-                    self._index(quad, quad.graph_name.value)
+                    self._index(quad, self._loads[quad.graph_name.value])
         except _FAILURES as exc:
             if _LOCKED.search(str(exc)):
                 raise StoreUnavailableError(f"The store {path} is open in another process: stop it.") from exc
@@ -217,7 +217,7 @@ class GraphView:
         self._loads.update((load.iri, replace(load, removed=entry.seq)) for load in ended)
         for load, quads in added:
             for quad in quads:
-                self._index(quad, load.iri)
+                self._index(quad, load)
             self._loads[load.iri] = load
         self._live[entry.tenant, entry.key] = [load.iri for load, _ in added]
         self._version = next(_VERSIONS)
@@ -306,7 +306,7 @@ class GraphView:
         for quad in self._store.quads_for_pattern(None, None, None, self._ox.NamedNode(_META)):
             yield quad.subject.value, quad.predicate.value.rpartition(":")[2], quad.object.value
 
-    def _index(self, quad: Quad, load: str) -> None:
+    def _index(self, quad: Quad, load: _Load) -> None:
         subject = quad.subject.value
         names = [readable(subject)]
         if quad.predicate.value in LABELS:
@@ -314,13 +314,15 @@ class GraphView:
         for name in names:
             key = name_key(name)
             if key:
-                self._names.setdefault(key, {})[subject, load] = None
+                self._names.setdefault((load.tenant, key), {})[subject, load.iri] = None
 
     def _statements(self, query: Query, limit: int) -> list[Fact]:
         words = words_of(query.text)
         named: dict[str, int] = {}
+        owners = {query.tenant, SHARED_TENANT}
         for run, size in runs_of(words).items():
-            for subject, load in list(self._names.get(run, ())):
+            # What other tenants call so is not even looked at: it would cost the asker's time.
+            for subject, load in [one for owner in owners for one in self._names.get((owner, run), ())]:
                 if self._sees(query, load):
                     named[subject] = max(size, named.get(subject, 0))
         labels: dict[str, str] = {}

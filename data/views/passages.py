@@ -29,6 +29,8 @@ from data.wording import Matcher
 
 #: Positions whose patterns are remembered: asking goes on at the newest one and a few past ones.
 KNOWN_POSITIONS = 64
+#: Sources read for one claim before no further ones are followed: a tenant may have millions, all connected.
+MAX_REACHED = 2_000
 
 _SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS tenants(code INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT;
@@ -117,14 +119,17 @@ class PassagesView(SqliteView):
         ]
 
     def sources(self, tenant: TenantId, ids: Sequence[str], *, as_of: int | None = None) -> list[Source]:
-        """Return these sources and all they lead to by ownership or citation, each once, sorted by id."""
+        """Return these sources and all they lead to by ownership or citation, each once, sorted by id.
+
+        Nothing is followed any further once ``MAX_REACHED`` of them have been read.
+        """
         reached: dict[str, Source | None] = {}
         frontier = sorted(set(ids))
-        while frontier:
+        while frontier and len(reached) < MAX_REACHED:
             found = {source.id: source for source in self._named(Source, tenant, frontier, as_of)}
             reached.update((one, found.get(one)) for one in frontier)
             leads = {lead for source in found.values() for lead in (source.owner, *source.cites) if lead}
-            frontier = sorted(leads - reached.keys())
+            frontier = sorted(leads - reached.keys())[:MAX_REACHED]
         return [source for _, source in sorted(reached.items()) if source is not None]
 
     def document(self, tenant: TenantId, document_id: str, *, as_of: int | None = None) -> Document | None:

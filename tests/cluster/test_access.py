@@ -12,6 +12,7 @@ import pytest
 
 from data.access.roles import Role, permits
 from tests.cluster.conftest import Kite
+from tests.contract.openapi_run import schemathesis
 from tests.isolation.run import ask, everybody_still_has_its_own, prepare
 from tests.isolation.tenants import client
 
@@ -215,3 +216,19 @@ def test_admin_key_is_the_owners_alone(kite: Kite) -> None:
     assert (kite.home / "secrets" / "admin_key").stat().st_mode & 0o777 == 0o600
     with client(kite.head.http_url, kite.admin_key) as caller:
         assert caller.get("/admin/me").json()["installation"] is True
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("role", list(Role))
+def test_every_operation_is_as_documented_to_each_role(kite: Kite, admin: httpx.Client, role: Role) -> None:
+    """Schemathesis with all checks on finds no failure and no answer of 500 or above."""
+    admin.post("/admin/tenants", json={"id": "probe", "name": "Probe"})
+    told = made_key(admin, roles=[role], tenant="probe")
+    found = schemathesis(kite.head.http_url, told["key"], examples=4)
+    if found.failures:
+        pytest.fail(found.failures)
+
+    assert found.operations > 55
+    assert found.requests > 500
+    with kite.client(told["key"]) as caller:
+        assert caller.get("/admin/me").status_code == 200

@@ -372,3 +372,12 @@ async def _cached(world: World) -> None:
     for cache in (world.cache, VerdictCache(world.store, model_bundle="m")):
         found = await cache.get(questions, 1)
         assert [one is not None for one in found] == [True, False, False, False, False]
+
+
+def test_sources_that_lead_to_very_many_are_followed_so_far(world: World) -> None:
+    """A tenant with a long chain of owners costs a bounded read a claim."""
+    tenant = TenantId("long-chain")
+    chain = [Source(f"c{number:05d}", "n", owner=f"c{number + 1:05d}") for number in range(2_300)]
+    ref = segments.write_sources(world.home, chain)
+    world.keeper.append([changes.load_segment(ref, tenant)])
+    assert len(world.keeper.sources(tenant, ["c00000"])) == 2_000

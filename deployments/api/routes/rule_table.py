@@ -5,7 +5,7 @@ The same rows make the table in ``docs/security.md``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from starlette.requests import Request
@@ -44,10 +44,10 @@ def rule_of(endpoint: Endpoint) -> dict[str, Any]:
     }
 
 
-def rules_as_markdown(endpoints: Iterable[Endpoint]) -> str:
-    """Return the rules as a Markdown table, in the order of the route table."""
+def markdown_of(rows: Iterable[Mapping[str, Any]]) -> str:
+    """Return rules, as they are shown, as a Markdown table."""
     lines = ["| call | least role | counts as | audited |", "|---|---|---|---|"]
-    for row in (rule_of(endpoint) for endpoint in endpoints if endpoint.in_schema):
+    for row in rows:
         role = "anybody" if row["role"] is None else str(row["role"])
         whose = " of the installation" if row["installation"] else ""
         audited = "yes" if row["audited"] else ""

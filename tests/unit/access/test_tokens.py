@@ -98,6 +98,8 @@ CLAIMS: list[tuple[dict[str, Any], str]] = [
     ({"iss": ...}, "issuer"),
     ({"sub": ...}, "subject"),
     ({"sub": 7}, "subject"),
+    ({"sub": ""}, "subject"),
+    ({"sub": "alice\nkey:admin"}, "subject"),
     ({"sub": "x" * 201}, "subject"),
     ({"tenant": ...}, "tenant"),
     ({"tenant": "system"}, "tenant"),

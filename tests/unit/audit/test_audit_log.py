@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from data.audit.event import AuditEvent
-from data.audit.log import AuditLog, exported
+from data.audit.log import AuditLog, check_export, exported
 from data.audit.port import AuditQuery
 from data.claims import TenantId
-from data.errors import InvalidValueError, StoreUnavailableError
+from data.errors import CorruptDataError, InvalidValueError, StoreUnavailableError
 from tests.fakes import FakeClock
 
 A, B = TenantId("a"), TenantId("b")
@@ -234,3 +234,20 @@ def test_closed_log_answers_with_a_store_error(tmp_path: Path) -> None:
     log.close()
     with pytest.raises(StoreUnavailableError):
         log.read(AuditQuery())
+
+
+def test_exported_lines_are_checked_on_their_own(log: AuditLog) -> None:
+    """A range of lines kept elsewhere holds by itself; an altered, missing or doubled line is named."""
+    log.append([event(number) for number in range(5)])
+    lines = list(exported(log, AuditQuery()))
+    assert check_export(lines) == (1, 5, log.verify().head)
+    assert check_export(lines[2:])[:2] == (3, 5)
+    for broken in (
+        [*lines[:2], lines[2].replace(b"key:2", b"key:9"), *lines[3:]],
+        [*lines[:2], *lines[3:]],
+        [*lines[:3], *lines[2:]],
+    ):
+        with pytest.raises(CorruptDataError, match=r"altered at seq [34]"):
+            check_export(broken)
+    with pytest.raises(CorruptDataError, match="Line 2"):
+        check_export([lines[0], b"{}\n"])

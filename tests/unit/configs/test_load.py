@@ -94,3 +94,25 @@ def test_printed_settings_load_again(tmp_path: Path) -> None:
     file.write_text(to_yaml(settings))
 
     assert load_settings(file=file, environ={}) == settings
+
+
+def test_two_halves_of_a_pair_may_come_one_after_the_other() -> None:
+    """A certificate and its key by two options; with one alone the start stops."""
+    certificate, key = "http.tls.certificate=a.pem", "http.tls.key=b.pem"
+
+    assert load_settings(environ={}, overrides=[certificate, key]).http.tls.key == "b.pem"
+    assert "belong together" in refusal(overrides=[certificate])
+
+
+@pytest.mark.parametrize(
+    ("override", "reason"),
+    [
+        ('http.cors_origins=["*"]', "is no origin such as https://app.example.org"),
+        ('http.cors_origins=["https://a.example/path"]', "is no origin"),
+        ('http.trusted_proxies=["proxy.example"]', "is no network such as 10.0.0.0/8"),
+        ("http.host='0.0.0.0 ssl'", "is no address and no name"),
+    ],
+)
+def test_networks_origins_and_hosts_that_are_none_are_refused(override: str, reason: str) -> None:
+    """Nothing that would be read otherwise further in gets through."""
+    assert reason in refusal(overrides=[override])

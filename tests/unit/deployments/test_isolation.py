@@ -10,7 +10,7 @@ from data.stores.memory import MemoryStore
 from tests.benchmarks.limits import LIMIT_PER_S, ROUNDS, p99, play
 from tests.simulated_time import LoopClock, run_simulated
 
-SECONDS = 12.0
+SECONDS = 10.0
 
 
 def played(name: str, quiet_per_s: float) -> dict[str, Any]:
@@ -31,7 +31,7 @@ def test_tenant_at_20_times_its_limit_raises_anothers_p99_by_less_than_a_fifth(q
 
 
 def test_fair_queue_alone_keeps_a_flood_from_a_quiet_tenant() -> None:
-    """Without limits too a flood costs others less than a fifth; in one queue for all it costs them thrice."""
+    """Without limits too a flood costs others less than a fifth; in one queue for all, thrice the time."""
     alone, fair, flooded = (
         played(name, 5.0)
         for name in ("alone", "other_at_20_times_fair_queue_only", "other_at_20_times_neither")
