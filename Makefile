@@ -7,7 +7,7 @@ KITE   := $(BIN)/python -m tasks.kite
 LOCK_OPTIONS := --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
                 --no-emit-package nvidia-nccl-cu12 --no-emit-package nvidia-nccl-cu13
 
-.PHONY: help run up down status test check fmt lint types arch unit contract cluster crash bench bench-ledger bench-backups behaviour fuzz docs isolation lock clean
+.PHONY: help run up down status test check fmt lint types arch unit contract cluster crash bench bench-ledger bench-access bench-backups behaviour fuzz docs isolation lock clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -66,6 +66,9 @@ bench: $(VENV)/dev-installed  ## measure; prints one JSON document
 
 bench-ledger: $(VENV)/dev-installed  ## measure the ledger; prints one JSON document
 	@$(BIN)/python -m tests.benchmarks.ledger $(ARGS)
+
+bench-access: $(VENV)/dev-installed  ## what keys and limits cost, and whether limits are exact over replicas
+	@$(BIN)/python -m tests.benchmarks.access $(ARGS)
 
 RUNS ?= 200
 crash: $(VENV)/dev-installed  ## kill the keeper under full load RUNS times and check everything

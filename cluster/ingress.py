@@ -53,6 +53,7 @@ a\
     timeout http-request {head_s}s\
     timeout client {silence_s}s\
     http-after-response set-header x-content-type-options nosniff\
+    http-after-response del-header server\
     http-request return status 404 content-type text/plain string "Not found." if { path_beg /-/ }\
     http-request del-header x-request-timeout-seconds\
     http-request del-header x-request-id unless { req.hdr(x-request-id) -m reg ^[A-Za-z0-9._-]{1,128}$ }\

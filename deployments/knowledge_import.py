@@ -7,7 +7,6 @@ larger files go through ``tasks.import_knowledge``, row by row the same.
 from __future__ import annotations
 
 import hashlib
-import io
 import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -15,13 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from data import changes
-from data.chunks import Chunk, require_few, rows_of
+from data.chunks import Chunk, rows_of
 from data.claims import TenantId
 from data.errors import InvalidValueError
 from data.knowledge import Change, Document, Fact, Source
 from data.rdf import canonical_quads
 from data.rows import BadRow, RowKind, kind_of, read_row
 from deployments.api.errors import BodyTooLargeError
+from deployments.parquet_reading import Bounds, parse
 
 #: Rows of one request.
 MAX_ROWS = 10_000
@@ -118,36 +118,12 @@ def _rows(body: bytes, form: str) -> Iterator[dict[str, Any] | BadRow]:
 
 
 def _parquet(body: bytes) -> Iterator[dict[str, Any] | BadRow]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        with pq.ParquetFile(io.BytesIO(body)) as file:
-            if file.metadata.num_rows > MAX_ROWS:
-                raise _too_large(f"{file.metadata.num_rows} rows")
-            _check_declared(file.metadata)
-            for batch in file.iter_batches(batch_size=64):
-                if batch.nbytes > MAX_CHARS:
-                    raise _too_large("too much text")
-                yield from batch.to_pylist()
-    except (pa.ArrowException, OSError, ValueError) as exc:
-        said = str(exc).strip().rstrip(".")[:200]
-        raise InvalidValueError(
-            f"The body is not a whole Parquet file, nothing was written: {said}."
-        ) from exc
-
-
-def _check_declared(metadata: Any) -> None:
-    """Refuse a file whose own account of itself says that it unpacks to too much."""
-    require_few(metadata.num_columns)
-    size = values = 0
-    for group in range(metadata.num_row_groups):
-        for column in range(metadata.num_columns):
-            told = metadata.row_group(group).column(column)
-            size += told.total_uncompressed_size
-            values += told.num_values
-    if size > MAX_CHARS or values > MAX_CHARS // 8:
-        raise _too_large("too much text")
+    parsed = parse(body, Bounds(MAX_ROWS, MAX_CHARS))
+    if parsed.large:
+        raise _too_large(parsed.large)
+    if parsed.fault:
+        raise InvalidValueError(parsed.fault)
+    yield from parsed.rows
 
 
 def _bounded(rows: Iterable[dict[str, Any] | BadRow]) -> Iterator[dict[str, Any] | BadRow]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
@@ -54,14 +54,41 @@ class Kite:
         return {process.pid: " ".join(process.cmdline()) for process in found}
 
 
+@dataclass(frozen=True)
+class Secrets:
+    """Every secret that was used in the run, by what it is; tests add those they make."""
+
+    values: dict[str, str] = field(default_factory=dict)
+
+    def add(self, name: str, value: str) -> str:
+        """Take note of a secret and return it."""
+        self.values[value] = name
+        return value
+
+    def of_home(self, home: Path) -> None:
+        """Take note of everything in a home's folder of secrets."""
+        for path in sorted((home / "secrets").iterdir()):
+            self.add(path.name, path.read_text(encoding="utf-8").strip())
+
+
 @pytest.fixture(scope="session")
-def kite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kite]:
+def secrets_used() -> Secrets:
+    """Secrets to look for in every log when the run is over."""
+    return Secrets()
+
+
+@pytest.fixture(scope="session")
+def kite(tmp_path_factory: pytest.TempPathFactory, secrets_used: Secrets) -> Iterator[Kite]:
     home = tmp_path_factory.mktemp("kite")
     settings = load_settings(
         environment="testing", environ={}, overrides=[f"home={home}", "auth.mode=required"]
     )
     try:
-        yield Kite(settings, start(settings, demo=True))
+        made = Kite(settings, start(settings, demo=True))
+        yield made
+        secrets_used.of_home(home)
+        # After the last test, while the logs are still there: an error of the run if a secret is in one.
+        assert secrets_in_logs(made, secrets_used) == []
     finally:
         ray_head.stop(settings)
 
@@ -72,3 +99,23 @@ def datasets() -> Path:
     if folder is None:
         pytest.skip("KITE_DATASETS is not set: it names the folder with labelled data")
     return Path(folder)
+
+
+def logs_of(kite: Kite) -> list[Path]:
+    """Everything that Ray, Serve, HAProxy and we wrote for people to read, whatever it is called."""
+    logs = [path for path in (kite.home / "run").rglob("*") if path.is_file()]
+    for path in Path(kite.head.temp_dir).rglob("*"):
+        if path.is_file() and ("logs" in path.parts or path.suffix in {".log", ".out", ".err", ".cfg"}):
+            logs.append(path)
+    return logs
+
+
+def secrets_in_logs(kite: Kite, secrets: Secrets) -> list[str]:
+    """Which secret is in which log; read byte by byte, so that no encoding hides one."""
+    wanted = {value.encode(): name for value, name in secrets.values.items()}
+    assert wanted
+    found = []
+    for path in logs_of(kite):
+        content = path.read_bytes()
+        found += [f"{name} in {path}" for value, name in wanted.items() if value in content]
+    return found

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import ipaddress
-from pathlib import Path
 
 import httpx
 import psutil
 import pytest
 
 from cluster.processes import processes_of
-from tests.cluster.conftest import Kite
+from tests.cluster.conftest import Kite, Secrets, secrets_in_logs
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(120)]
 
@@ -53,6 +52,65 @@ def test_dashboard_and_jobs_ask_for_the_token(kite: Kite) -> None:
     assert httpx.get(url, headers={"Authorization": f"Bearer {token}"}, timeout=30.0).status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/api/jobs/"),
+        ("GET", "/api/version"),
+        ("GET", "/api/serve/applications/"),
+        ("PUT", "/api/serve/applications/"),
+        ("GET", "/nodes?view=summary"),
+        ("GET", "/api/v0/actors"),
+        ("GET", "/api/v0/logs"),
+    ],
+)
+@pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer " + "0" * 64}], ids=["none", "wrong"])
+def test_no_surface_of_ray_answers_without_the_token(
+    kite: Kite, method: str, path: str, headers: dict[str, str]
+) -> None:
+    """Jobs, Serve's control, state, logs: refused without a token and with a wrong one."""
+    body = {"entrypoint": "true"} if method == "POST" else None
+    answer = httpx.request(
+        method, f"{kite.head.dashboard_url}{path}", headers=headers, json=body, timeout=30.0
+    )
+
+    assert answer.status_code in (401, 403)
+
+
+def test_page_of_another_origin_cannot_use_ray(kite: Kite, ray_token: str) -> None:
+    """Neither a job sent from a page, nor a preflight, is let in; even with the token no origin is allowed."""
+    url = f"{kite.head.dashboard_url}/api/jobs/"
+    page = {"Origin": "https://evil.example", "User-Agent": "Mozilla/5.0", "Sec-Fetch-Mode": "cors"}
+    preflight = {**page, "Access-Control-Request-Method": "POST"}
+    token = {"Authorization": f"Bearer {ray_token}"}
+    job = {"entrypoint": "true"}
+    answers = [
+        httpx.post(url, headers=page, json=job, timeout=30.0),
+        httpx.options(url, headers=preflight, timeout=30.0),
+        httpx.post(url, headers={**page, **token}, json=job, timeout=30.0),
+    ]
+
+    assert [answer.status_code >= 400 for answer in answers] == [True] * 3, answers
+    assert all("access-control-allow-origin" not in answer.headers for answer in answers)
+
+
+def test_answers_name_no_version_and_carry_their_headers_once(kite: Kite) -> None:
+    """Through HAProxy and Serve: what a browser must not do, and nothing of what software answers."""
+    with kite.client() as client:
+        answers = [client.get(path) for path in ("/health/live", "/sessions", "/nowhere", "/-/routes")]
+
+    assert [answer.status_code for answer in answers] == [200, 200, 404, 404]
+    for answer in answers:
+        assert answer.headers.get_list("x-content-type-options") == ["nosniff"]
+        assert "server" not in answer.headers
+    assert answers[1].headers["cache-control"] == "no-store"
+
+
+@pytest.fixture
+def ray_token(kite: Kite) -> str:
+    return (kite.home / "secrets" / "ray_token").read_text(encoding="ascii")
+
+
 def test_secrets_are_private(kite: Kite) -> None:
     """The token's file is for its owner only."""
     assert (kite.home / "secrets" / "ray_token").stat().st_mode & 0o777 == 0o600
@@ -64,12 +122,18 @@ def test_logs_hold_no_claim_and_no_secret(kite: Kite) -> None:
     kite.verify(f"The {needle} weighs 12 kilograms.")
     with kite.client() as client:
         client.post("/verify", json={"claim": needle * 400})
-    token = (kite.home / "secrets" / "ray_token").read_text(encoding="ascii")
+    secrets = Secrets()
+    secrets.of_home(kite.home)
+    secrets.add("claim", needle)
 
-    assert files_with(Path(kite.head.temp_dir), needle) + files_with(kite.home / "run", needle) == []
-    assert files_with(Path(kite.head.temp_dir), token) + files_with(kite.home / "run", token) == []
+    assert secrets_in_logs(kite, secrets) == []
 
 
-def files_with(folder: Path, needle: str) -> list[str]:
-    logs = [path for path in folder.rglob("*") if path.is_file() and path.suffix in {".log", ".out", ".err"}]
-    return [str(path) for path in logs if needle in path.read_text(encoding="utf-8", errors="replace")]
+def test_secret_in_a_log_is_found(kite: Kite) -> None:
+    """The search itself: what is in a log of the run is named with its place."""
+    log = kite.home / "run" / "planted.log"
+    log.write_bytes(b"\xff a planted secret \xfe")
+    try:
+        assert secrets_in_logs(kite, Secrets({"a planted secret": "planted"})) == [f"planted in {log}"]
+    finally:
+        log.unlink()

@@ -19,7 +19,7 @@ APP = "https://app.example.org"
 def sent(
     rig: Rig, method: str, path: str, transport: Transport | None = None, **headers: str
 ) -> httpx.Response:
-    app = create_app(replace(rig.services, transport=transport or Transport()))
+    app = create_app(replace(rig.services(), transport=transport or Transport()))
 
     async def send() -> httpx.Response:
         link = httpx.ASGITransport(app, raise_app_exceptions=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import resource
 import time
 from typing import Any
 
@@ -52,6 +53,44 @@ def test_parquet_that_unpacks_to_very_much_is_refused(body: bytes) -> None:
     with pytest.raises(BodyTooLargeError):
         read_import(body, "parquet", A)
     assert pa.total_allocated_bytes() - before < 64 * 2**20
+
+
+def lying(body: bytes) -> bytes:
+    """Return the Parquet file with sizes in its footer that are far smaller than those of its pages."""
+    column = pq.ParquetFile(io.BytesIO(body)).metadata.row_group(0)
+    size = int.from_bytes(body[-8:-4], "little")
+    footer = body[-8 - size : -8]
+    for told in {column.column(1).total_uncompressed_size, column.total_byte_size}:
+        true = varint(told << 1)
+        assert footer.count(true) == 1
+        footer = footer.replace(true, bytes([0xA0, *[0x80] * (len(true) - 2), 0x00]))
+    return body[: -8 - size] + footer + body[-8:]
+
+
+def varint(number: int) -> bytes:
+    """Return a number as Thrift writes it: seven bits a byte."""
+    digits = b""
+    while number > 127:
+        digits, number = digits + bytes([number & 127 | 128]), number >> 7
+    return digits + bytes([number])
+
+
+def test_parquet_that_lies_about_its_size_takes_no_memory_here() -> None:
+    """Ten kilobytes whose one page unpacks to 700 MB: the reader's process ends, this one does not notice."""
+    honest = parquet({"id": ["a"], "text": ["a" * 700_000_000]}, use_dictionary=False, write_statistics=False)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(BodyTooLargeError):
+        read_import(lying(honest), "parquet", A)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 64 * 1024
+
+
+def test_parquet_of_every_type_is_read_as_before() -> None:
+    """Values of any type come back from the other process, and a plain file is taken."""
+    body = parquet(
+        {"id": ["a", "b"], "text": ["Some words.", "Other words."], "published_at": ["2024-05-31", None]}
+    )
+    found = read_import(body, "parquet", A)
+    assert (found.taken, found.rejected) == (2, 0)
 
 
 def test_line_nested_very_deeply_is_a_bad_row() -> None:
