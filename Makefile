@@ -7,7 +7,7 @@ KITE   := $(BIN)/python -m tasks.kite
 LOCK_OPTIONS := --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
                 --no-emit-package nvidia-nccl-cu12 --no-emit-package nvidia-nccl-cu13
 
-.PHONY: help run up down status test check fmt lint types arch unit contract cluster crash bench bench-ledger bench-access bench-backups behaviour fuzz docs isolation lock clean
+.PHONY: help run up down status test check audit fmt lint types arch unit contract cluster crash bench bench-ledger bench-access bench-backups behaviour fuzz docs isolation lock clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -36,9 +36,17 @@ down: $(VENV)/installed  ## stop what `make up` started
 status: $(VENV)/installed  ## the state of every part
 	@$(KITE) status $(ARGS)
 
-test: check cluster  ## everything that CI runs
+test: check audit cluster  ## everything that CI runs
 
 check: lint types arch unit contract  ## all tests that need no cluster
+
+$(VENV)/audit-installed: .ci/audit-requirements.txt
+	@test -x $(VENV)/audit/bin/python || $(PYTHON) -m venv $(VENV)/audit
+	@$(VENV)/audit/bin/python -m pip install --quiet --disable-pip-version-check -r .ci/audit-requirements.txt
+	@touch $@
+
+audit: $(VENV)/audit-installed  ## known vulnerabilities in what is locked, secrets in what is tracked
+	@$(VENV)/audit/bin/python .ci/audit
 
 fmt: $(VENV)/dev-installed  ## format the code
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .

@@ -37,7 +37,7 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """What a file holds, or why it is not read: ``large`` names what is too much of it, ``fault`` its damage."""
+    """What a file holds, or why it is not read: ``large`` names what is too much, ``fault`` the damage."""
 
     rows: list[dict[str, Any]] = field(default_factory=list)
     large: str = ""
@@ -82,6 +82,8 @@ def read(body: bytes, bounds: Bounds) -> Parsed:
                 bounds = Bounds(bounds.rows, bounds.size - batch.nbytes)
     except InvalidValueError as exc:
         return Parsed(fault=str(exc))
+    except MemoryError:  # Arrow's own is one too
+        return Parsed(large="more than fits into the memory for one file")
     except (pa.ArrowException, OSError, ValueError) as exc:
         said = str(exc).strip().rstrip(".")[:200]
         return Parsed(fault=f"The body is not a whole Parquet file, nothing was written: {said}.")
