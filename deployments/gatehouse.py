@@ -10,7 +10,10 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+import msgspec
+
 from configs.schema import Settings
+from configs.secrets import masked
 from data.access.authenticator import Authenticator
 from data.access.desk import AccessDesk, AccessLedger
 from data.access.directory import AccessDirectory
@@ -85,6 +88,7 @@ def build_access(settings: Settings, parts: AccessParts) -> AccessServices:
         desk=desk,
         audit=parts.audit,
         grant=door.grant,
+        settings=masked(msgspec.to_builtins(settings)),
     )
 
 

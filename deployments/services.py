@@ -110,6 +110,8 @@ class AccessServices:
     limits_enabled: bool = False
     #: Gives an access token for a key; ``None`` where none are asked for.
     grant: Grant | None = None
+    #: The settings in force, their secrets masked.
+    settings: Mapping[str, Any] = field(default_factory=dict)
     #: Keys and tenants; ``None`` where an installation keeps none.
     desk: AccessDesk | None = None
     #: The audit's lines; ``None`` where none are kept.

@@ -80,6 +80,10 @@ def _key_endpoints(services: Services) -> list[Endpoint]:
     return [
         Endpoint("GET", "/admin/me", admin.who, "Who you are", answer=WhoAnswer, access=READ),
         Endpoint(
+            "GET", "/admin/config", admin.settings, "The settings in force", answer=dict[str, Any],
+            access=INSPECT,
+        ),
+        Endpoint(
             "POST", "/admin/keys", admin.create_key, "Make a key", KeyRequest, KeyAnswer,
             problems=(*_BAD_BODY, 404, 409, 503), queries=(IDEMPOTENCY_KEY,), example=_KEY, status=201,
             access=ADMINISTER,

@@ -78,7 +78,7 @@ def test_no_surface_of_ray_answers_without_the_token(
 
 
 def test_page_of_another_origin_cannot_use_ray(kite: Kite, ray_token: str) -> None:
-    """Neither a job sent from a page nor a preflight is let in; with the token no origin is allowed either."""
+    """Neither a job sent from a page nor a preflight is let in; with the token no origin is allowed too."""
     url = f"{kite.head.dashboard_url}/api/jobs/"
     page = {"Origin": "https://evil.example", "User-Agent": "Mozilla/5.0", "Sec-Fetch-Mode": "cors"}
     preflight = {**page, "Access-Control-Request-Method": "POST"}

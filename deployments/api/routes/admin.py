@@ -50,6 +50,11 @@ class AdminRoutes:
             }
         )
 
+    async def settings(self, request: Request) -> Response:
+        """Show the settings in force, their secrets masked."""
+        del request
+        return json_response(self._services.access.settings)
+
     async def create_key(self, request: Request) -> Response:
         """Make an API key; this answer is the only one that shows it."""
         asked = fit(KeyRequest, await json_body(request))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from configs.schema import CacheSettings
 from data.access.roles import Role
 from tests.unit.api.keyed_house import KeyedHouse
 
@@ -282,3 +284,18 @@ def test_tenant_can_be_acted_for_from_the_moment_it_is_told(house: KeyedHouse, r
     assert house.call("GET", "/admin/me", root, headers=headers).json()["tenant"] == "brand-new"
     other = house.call("GET", "/admin/me", root, headers={"X-Kite-Tenant": "nobody"})
     assert other.status_code == 403
+
+
+def test_settings_are_shown_to_the_installation_without_their_secrets(tmp_path: Path) -> None:
+    """The password in an address is masked; a tenant's administrator sees nothing of them."""
+    cache = CacheSettings(backend="redis", url="redis://user:Zanzibarquokka@localhost:6379")
+    house = KeyedHouse(tmp_path, cache=cache)
+    try:
+        shown = house.call("GET", "/admin/config", house.key(Role.ADMIN, None))
+        refused = house.call("GET", "/admin/config", house.key(Role.ADMIN))
+    finally:
+        house.close()
+
+    assert shown.json()["auth"]["mode"] == "required"
+    assert "Zanzibarquokka" not in shown.text
+    assert refused.status_code == 403
