@@ -55,23 +55,19 @@ def build_access(settings: Settings, parts: AccessParts) -> AccessServices:
     Raises:
         ConfigError: settings of tokens that cannot be kept.
     """
+    shown = masked(msgspec.to_builtins(settings))
     address_of = address_reader(settings.http.trusted_proxies, behind_haproxy=settings.http.haproxy)
     desk = AccessDesk(parts.ledger, parts.secrets.pepper, parts.clock)
     if settings.auth.mode == "open":
         limiter = _limiter(settings, parts, None)
-        return AccessServices(desk=desk, audit=parts.audit, limiter=limiter, address_of=address_of)
+        return AccessServices(
+            desk=desk, audit=parts.audit, limiter=limiter, address_of=address_of, settings=shown
+        )
     directory = AccessDirectory(
         parts.ledger.access_changes, refresh_s=settings.auth.refresh_s, monotonic=parts.monotonic
     )
     limiter = _limiter(settings, parts, directory)
-    authenticator = Authenticator(
-        directory,
-        parts.secrets.pepper,
-        parts.clock,
-        issuer=TokenIssuer(parts.secrets.token_key, parts.clock, ttl_s=settings.auth.token_ttl_s),
-        verifier=_verifier(settings, parts),
-    )
-    door = KeyedDoor(authenticator, directory, blocked=limiter.refuse_blocked, refused=limiter.failed)
+    door = _door(settings, parts, directory, limiter)
     enabled = settings.limits.enabled is not False
 
     async def charge(who: Principal, operation: str, address: str, units: int) -> Mapping[str, str]:
@@ -88,8 +84,20 @@ def build_access(settings: Settings, parts: AccessParts) -> AccessServices:
         desk=desk,
         audit=parts.audit,
         grant=door.grant,
-        settings=masked(msgspec.to_builtins(settings)),
+        settings=shown,
     )
+
+
+def _door(settings: Settings, parts: AccessParts, directory: AccessDirectory, limiter: Limiter) -> KeyedDoor:
+    named = settings.auth.jwt
+    authenticator = Authenticator(
+        directory,
+        parts.secrets.pepper,
+        parts.clock,
+        issuer=TokenIssuer(parts.secrets.token_key, parts.clock, ttl_s=settings.auth.token_ttl_s),
+        verifier=JwtVerifier(named, parts.clock, fetch=parts.fetch) if named.issuer else None,
+    )
+    return KeyedDoor(authenticator, directory, blocked=limiter.refuse_blocked, refused=limiter.failed)
 
 
 def _limiter(settings: Settings, parts: AccessParts, directory: AccessDirectory | None) -> Limiter:
@@ -103,11 +111,4 @@ def _limiter(settings: Settings, parts: AccessParts, directory: AccessDirectory 
         overrides=overrides,
         clock=parts.clock,
         in_thread=settings.cache.backend == "redis",
-    )
-
-
-def _verifier(settings: Settings, parts: AccessParts) -> JwtVerifier | None:
-    """Return what verifies an outside issuer's tokens, where settings name one."""
-    return (
-        JwtVerifier(settings.auth.jwt, parts.clock, fetch=parts.fetch) if settings.auth.jwt.issuer else None
     )
