@@ -17,6 +17,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+#: Name of HAProxy's admin socket.
+SOCKET = "admin.sock"
 #: Seconds between two looks at the files.
 PERIOD_S = 0.5
 #: Longest wait for HAProxy's answer, seconds.
@@ -100,7 +102,8 @@ class Watch:
 
     def _socket(self) -> Path | None:
         """Return the admin socket of this very HAProxy, ``None`` while another one answers on it."""
-        for path in sorted(self._folder.glob("*.sock")):
+        # Serve puts the socket into a folder named after the node.
+        for path in sorted(self._folder.glob(f"*/{SOCKET}")):
             if f"Pid: {self._pid}\n" in asked(path, "show info\n"):
                 return path
         return None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 
@@ -24,6 +24,7 @@ from data.access.tokens import JwtVerifier, TokenIssuer
 from data.audit.buffer import AuditTrail
 from data.audit.port import AuditSink
 from data.claims import TenantId
+from data.erasure import Erased
 from data.limits.policy import LimitOverrides
 from data.ports import Clock, KeyValueStore
 from deployments.api.address import address_reader
@@ -36,8 +37,8 @@ from deployments.services import AccessServices
 class AccessParts:
     """What access rests on: the keeper's keys and tenants, its audit, the shared store, and the secrets.
 
-    ``fetch`` reads the issuer's public keys from an address that the settings name. ``monotonic`` tells the
-    age of what is known.
+    ``fetch`` reads the issuer's public keys from an address that the settings name; ``erase`` erases a tenant
+    on a subject's word. ``monotonic`` tells the age of what is known.
     """
 
     ledger: AccessLedger
@@ -46,6 +47,7 @@ class AccessParts:
     clock: Clock
     secrets: AccessSecrets
     fetch: Fetch
+    erase: Callable[[TenantId, str], Erased] | None = None
     monotonic: Callable[[], float] = time.monotonic
 
 
@@ -55,36 +57,49 @@ def build_access(settings: Settings, parts: AccessParts) -> AccessServices:
     Raises:
         ConfigError: settings of tokens that cannot be kept.
     """
-    shown = masked(msgspec.to_builtins(settings))
-    address_of = address_reader(settings.http.trusted_proxies, behind_haproxy=settings.http.haproxy)
-    desk = AccessDesk(parts.ledger, parts.secrets.pepper, parts.clock)
-    if settings.auth.mode == "open":
-        limiter = _limiter(settings, parts, None)
-        return AccessServices(
-            desk=desk, audit=parts.audit, limiter=limiter, address_of=address_of, settings=shown
-        )
+    open_access = AccessServices(
+        address_of=address_reader(settings.http.trusted_proxies, behind_haproxy=settings.http.haproxy),
+        limiter=_limiter(settings, parts, None),
+        desk=AccessDesk(parts.ledger, parts.secrets.pepper, parts.clock),
+        audit=parts.audit,
+        erase=parts.erase,
+        settings=masked(msgspec.to_builtins(settings)),
+    )
+    return open_access if settings.auth.mode == "open" else _closed(open_access, settings, parts)
+
+
+def _closed(access: AccessServices, settings: Settings, parts: AccessParts) -> AccessServices:
+    """Return access with its door closed: keys, limits and the audit."""
     directory = AccessDirectory(
         parts.ledger.access_changes, refresh_s=settings.auth.refresh_s, monotonic=parts.monotonic
     )
     limiter = _limiter(settings, parts, directory)
     door = _door(settings, parts, directory, limiter)
+    trail = AuditTrail(parts.audit, parts.clock)
     enabled = settings.limits.enabled is not False
 
     async def charge(who: Principal, operation: str, address: str, units: int) -> Mapping[str, str]:
         return headers(await limiter.charge(who, operation, address, units)) if enabled else {}
 
-    return AccessServices(
+    def session_quota(tenant: TenantId) -> int | None:
+        record = directory.tenant(tenant)
+        return record.quotas.sessions if record else None
+
+    async def close() -> None:
+        await trail.close()
+        limiter.close()
+
+    return replace(
+        access,
         door=door,
         charge=charge,
-        record=AuditTrail(parts.audit, parts.clock).record,
-        address_of=address_of,
+        record=trail.record,
         audit_reads=settings.audit.reads,
         limiter=limiter,
         limits_enabled=enabled,
-        desk=desk,
-        audit=parts.audit,
         grant=door.grant,
-        settings=shown,
+        session_quota=session_quota,
+        close=close,
     )
 
 

@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cluster.head import home_of
 from cluster.loopback import close_replica_port
-from cluster.remote import RemoteAudit, RemoteReader
+from cluster.remote import RemoteAudit, RemoteEraser, RemoteReader
 from cluster.wiring import remote_parts
 from configs.schema import Settings
 from data.access.secrets import access_secrets
@@ -151,6 +151,7 @@ def _access_parts(settings: Settings, parts: Parts) -> AccessParts:
         clock=parts.clock,
         secrets=access_secrets(home_of(settings)),
         fetch=fetch_https,
+        erase=lambda tenant, actor: RemoteEraser().erase(tenant, actor=actor),
     )
 
 

@@ -14,7 +14,8 @@ from data.access.principal import Principal
 from data.access.tokens import AccessToken
 from data.audit.event import AuditEvent
 from data.audit.port import AuditSink
-from data.claims import Rejected
+from data.claims import Rejected, TenantId
+from data.erasure import Erased
 from data.ports import Clock, KeyValueStore
 from data.questions import Question
 from data.verdicts import Verdict
@@ -110,6 +111,12 @@ class AccessServices:
     limits_enabled: bool = False
     #: Gives an access token for a key; ``None`` where none are asked for.
     grant: Grant | None = None
+    #: Most sessions that a tenant may keep, where it has a quota.
+    session_quota: Callable[[TenantId], int | None] | None = None
+    #: Erases a tenant on a subject's word and returns the proof; may block. ``None`` where it cannot be done.
+    erase: Callable[[TenantId, str], Erased] | None = None
+    #: Writes what waits for the audit, and lets go: called when the service ends.
+    close: Callable[[], Awaitable[None]] | None = None
     #: The settings in force, their secrets masked.
     settings: Mapping[str, Any] = field(default_factory=dict)
     #: Keys and tenants; ``None`` where an installation keeps none.

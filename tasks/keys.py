@@ -30,6 +30,7 @@ from data.clock import SystemClock
 from data.errors import InvalidValueError, NotFoundError
 from data.limits.policy import Quotas
 from data.lookup import LocalReader
+from tasks import erase_tenant
 from tasks.maintenance import stopped_keeper
 from tasks.session import add_settings_arguments, connect
 
@@ -46,7 +47,9 @@ def keys_command(settings: Settings, options: argparse.Namespace) -> int:
 
 
 def tenants_command(settings: Settings, options: argparse.Namespace) -> int:
-    """Make, list, suspend and resume tenants."""
+    """Make, list, suspend, resume and erase tenants."""
+    if options.act == "erase":
+        return erase_tenant.run(settings, options)
     with desk_of(settings) as desk:
         return int(_TENANTS[options.act](desk, options))
 
@@ -115,6 +118,7 @@ def add_tenant_arguments(parser: argparse.ArgumentParser) -> None:
     _act(acts, "list", "list tenants")
     _act(acts, "suspend", "let nobody of a tenant in").add_argument("id")
     _act(acts, "resume", "let a suspended tenant in again").add_argument("id")
+    erase_tenant.add_arguments(acts.add_parser("erase", help="remove all of a tenant for good, with proof"))
 
 
 def _act(acts: Any, name: str, told: str) -> argparse.ArgumentParser:

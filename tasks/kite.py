@@ -1,4 +1,4 @@
-"""The ``kite`` command: ``python -m tasks.kite run|up|down|status|verify|config|keys|tenants|backup|…``.
+"""The ``kite`` command: ``python -m tasks.kite run|up|down|status|verify|config|keys|tenants|audit|…``.
 
 ``run`` and ``up`` build what is missing, start Ray on loopback, deploy, load the demo knowledge and wait
 until the service answers. Every user mistake ends in one line on standard error and exit code 2.
@@ -30,6 +30,7 @@ from configs.production import check_production
 from configs.schema import Settings
 from data.chunks import cut, rows_of
 from data.errors import InvalidValueError, KiteError, UnavailableError
+from tasks import audit
 from tasks import backup as backups
 from tasks import keys as access
 from tasks.load_demo import DEMO, load_demo, load_patterns
@@ -340,6 +341,7 @@ _ADD_ARGUMENTS = {
     "recover": backups.add_place_arguments,
     "keys": access.add_key_arguments,
     "tenants": access.add_tenant_arguments,
+    "audit": audit.add_commands,
 }
 
 
@@ -355,6 +357,7 @@ def _parser() -> argparse.ArgumentParser:
         ("config", config),
         ("keys", access.keys_command),
         ("tenants", access.tenants_command),
+        ("audit", audit.run),
         ("backup", backup),
         ("restore", restore),
         ("recover", recover),

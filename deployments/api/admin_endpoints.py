@@ -10,6 +10,7 @@ from typing import Any
 from deployments.api.admin_schemas import (
     AuditAnswer,
     AuditCheckAnswer,
+    ErasedAnswer,
     KeyAnswer,
     KeyRequest,
     RateLimitsAnswer,
@@ -124,6 +125,11 @@ def _tenant_endpoints(services: Services) -> list[Endpoint]:
         Endpoint(
             "PUT", one, admin.change_tenant, "Change a tenant", TenantChangeRequest, TenantAnswer,
             problems=(*_BAD_BODY, 404, 409, 503), example={"state": "suspended"}, access=INSTALL,
+        ),
+        Endpoint(
+            "DELETE", one, admin.erase_tenant, "Erase a tenant", answer=ErasedAnswer,
+            problems=(400, 404, 409, 503), queries=(_text("confirm", "The tenant's id, once more."),),
+            access=INSTALL,
         ),
     ]  # fmt: skip
 

@@ -265,3 +265,21 @@ class UsageAnswer(TypedDict):
     tenant_id: str
     windows: dict[str, WindowAnswer]
     operations: dict[str, dict[str, WindowAnswer]]
+
+
+class ErasedAnswer(TypedDict):
+    """The proof of an erasure: what each store had of the tenant before and has after, which is nothing.
+
+    ``backups`` still hold it until they are pruned, ``copies`` are files for a person to decide on.
+    """
+
+    tenant: str
+    at: str
+    seq: int
+    head: str
+    before: dict[str, int]
+    after: dict[str, int]
+    backups: list[str]
+    copies: list[str]
+    lineage: str
+    sha256: str

@@ -6,7 +6,8 @@ the same ``Services.store`` are two replicas.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -125,7 +126,9 @@ def create_app(services: Services) -> FastAPI:
     rules.publish(endpoints)
     document = build_document(endpoints, services)
     pages.publish(json_paths(endpoints), document)
-    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
+    app = FastAPI(
+        docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False, lifespan=_lifespan(services)
+    )
     app.router.route_class = DirectRoute
     guard = Guard(services)
     for prefix in PREFIXES:
@@ -139,6 +142,18 @@ def create_app(services: Services) -> FastAPI:
     app.add_exception_handler(HTTPException, _answer_routing_error)
     _add_middleware(app, services)
     return app
+
+
+def _lifespan(services: Services) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    """Return what runs around the application: at its end, what still waits is written."""
+
+    @asynccontextmanager
+    async def run(_app: FastAPI) -> AsyncIterator[None]:
+        yield
+        if services.access.close is not None:
+            await services.access.close()
+
+    return run
 
 
 def _add_middleware(app: FastAPI, services: Services) -> None:

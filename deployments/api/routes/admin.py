@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -139,6 +140,19 @@ class AdminRoutes:
         told = {name: value for name, value in changes.items() if value is not None}
         record = await asyncio.to_thread(self._desk().change_tenant, known.id, told, actor=_actor(request))
         return json_response(tenant_answer(record))
+
+    async def erase_tenant(self, request: Request) -> Response:
+        """Remove everything of a tenant for good, and return the proof; ``confirm`` repeats its id.
+
+        It goes on when the answer takes too long: ask again for the proof.
+        """
+        known = await self._tenant(request)
+        if request.query_params.get("confirm") != known.id:
+            raise InvalidValueError("Erasing a tenant cannot be undone: repeat its id as confirm.")
+        if self._services.access.erase is None:
+            raise UnavailableError("This installation cannot erase tenants while it runs.")
+        proof = await asyncio.to_thread(self._services.access.erase, known.id, _actor(request))
+        return json_response(msgspec.to_builtins(proof))
 
     async def _key(self, request: Request) -> KeyRecord:
         """Return the key that the path names, if it is the caller's to see."""

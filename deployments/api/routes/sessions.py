@@ -35,7 +35,7 @@ class SessionRoutes:
 
     def __init__(self, services: Services) -> None:
         self._frameworks = services.frameworks
-        self._sessions = Sessions(services)
+        self._sessions = Sessions(services, quota=services.access.session_quota)
 
     async def reset(self, request: Request) -> Response:
         """Start a session, or start it again."""

@@ -17,6 +17,7 @@ from data.access.roles import Role
 from data.access.secrets import AccessSecrets
 from data.audit.log import AuditLog
 from data.claims import TenantId
+from data.erasure import Eraser
 from data.stores.memory import MemoryStore
 from deployments.api.asgi import create_app
 from deployments.gatehouse import AccessParts, build_access
@@ -38,10 +39,13 @@ class KeyedHouse:
         )
         self.desk = AccessDesk(self.house.reader, SECRETS.pepper, self.clock)
         self.age_s = 0.0
+        store = MemoryStore(self.clock)
+        eraser = Eraser(self.house.keeper, store, home, self.clock)
         parts = AccessParts(
             ledger=self.house.reader,
             audit=self.audit,
-            store=MemoryStore(self.clock),
+            store=store,
+            erase=lambda tenant, actor: eraser.erase(tenant, actor=actor),
             clock=self.clock,
             secrets=SECRETS,
             fetch=_no_address,

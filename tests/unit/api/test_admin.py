@@ -299,3 +299,21 @@ def test_settings_are_shown_to_the_installation_without_their_secrets(tmp_path: 
     assert shown.json()["auth"]["mode"] == "required"
     assert "Zanzibarquokka" not in shown.text
     assert refused.status_code == 403
+
+
+def test_erased_tenant_is_gone_with_proof(house: KeyedHouse, root: str) -> None:
+    """Only when its id is repeated; then nothing of it is left, its keys end and its id stays taken."""
+    house.tenant("leaving")
+    key = house.key(Role.ADMIN, "leaving")
+    house.call("POST", "/knowledge/sources", key, json={"id": "s", "name": "Zanzibarquokka"})
+    unsure = house.call("DELETE", "/admin/tenants/leaving", root)
+    proof = house.call("DELETE", "/admin/tenants/leaving", root, params={"confirm": "leaving"})
+    house.pass_time()
+
+    assert (unsure.status_code, proof.status_code) == (400, 200)
+    assert sum(proof.json()["before"].values()) > 0
+    assert set(proof.json()["after"].values()) == {0}
+    assert house.call("GET", "/sessions", key).status_code == 401
+    assert house.call("GET", "/admin/tenants/leaving", root).json()["state"] == "erased"
+    again = house.call("POST", "/admin/tenants", root, json={"id": "leaving", "name": "x"})
+    assert again.status_code == 409

@@ -17,7 +17,7 @@ from cluster.ingress import haproxy_environment
 from configs.schema import HttpSettings
 
 CONFIGURATION = """global
-    stats socket {folder}/admin.sock mode 666 level admin
+    stats socket {folder}/node/admin.sock mode 666 level admin
 defaults
     mode http
     timeout connect 5s
@@ -100,6 +100,7 @@ def haproxy(settings: HttpSettings, folder: Path, binary: str) -> Iterator[int]:
     threading.Thread(target=backend.serve_forever, daemon=True).start()
     port = free_port()
     ports = {"port": port, "metrics": free_port(), "stats": free_port(), "backend": backend.server_port}
+    (folder / "node").mkdir()
     configuration = folder / "haproxy.cfg"
     configuration.write_text(CONFIGURATION.format(folder=folder, **ports))
     wrapper = haproxy_environment(settings, folder, binary=binary)["RAY_SERVE_HAPROXY_BINARY_PATH"]

@@ -91,6 +91,8 @@ def test_ageing_knowledge_is_renewed_beside_the_request(entrance: Entrance) -> N
         entrance.age_s += 0.7
         entrance.keeper.away = True
         await entrance.admit(key)
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        await asyncio.gather(*others, return_exceptions=True)
 
     asyncio.run(come())
     assert entrance.keeper.asked == 2
