@@ -40,13 +40,12 @@ test: check audit cluster  ## everything that CI runs
 
 check: lint types arch unit contract  ## all tests that need no cluster
 
-$(VENV)/audit-installed: .ci/audit-requirements.txt
+# Its tools stay out of the other environment. Without a network there is nothing to install or to ask: CI fails.
+audit:  ## known vulnerabilities in what is locked, secrets in what is tracked
 	@test -x $(VENV)/audit/bin/python || $(PYTHON) -m venv $(VENV)/audit
-	@$(VENV)/audit/bin/python -m pip install --quiet --disable-pip-version-check -r .ci/audit-requirements.txt
-	@touch $@
-
-audit: $(VENV)/audit-installed  ## known vulnerabilities in what is locked, secrets in what is tracked
-	@$(VENV)/audit/bin/python .ci/audit
+	@if $(VENV)/audit/bin/python -m pip install --quiet --disable-pip-version-check -r .ci/audit-requirements.txt; \
+	then $(VENV)/audit/bin/python .ci/audit; \
+	else echo "audit: WARNING: its tools cannot be installed, so nothing was audited"; test -z "$$CI"; fi
 
 fmt: $(VENV)/dev-installed  ## format the code
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
