@@ -22,39 +22,6 @@ from tasks.kite import start
 
 
 @dataclass(frozen=True)
-class Kite:
-    """The running installation."""
-
-    settings: Settings
-    head: RunningHead
-
-    @property
-    def home(self) -> Path:
-        return Path(self.settings.home)
-
-    @property
-    def admin_key(self) -> str:
-        return (self.home / "secrets" / "admin_key").read_text(encoding="ascii").strip()
-
-    def client(self, key: str | None = None) -> httpx.Client:
-        """A client that shows a key, the administrator's where none is given; an empty one shows none."""
-        shown = self.admin_key if key is None else key
-        headers = {"Authorization": f"ApiKey {shown}"} if shown else {}
-        return httpx.Client(base_url=self.head.http_url, headers=headers, timeout=60.0)
-
-    def verify(self, claim: str, **fields: object) -> dict[str, object]:
-        with self.client() as client:
-            answer = client.post("/verify", json={"claim": claim, **fields})
-        assert answer.status_code == 200, answer.text
-        return dict(answer.json())
-
-    def processes(self) -> dict[int, str]:
-        """Titles of all processes of this run, by id."""
-        found = processes_of(self.head.run_id, self.head.temp_dir)
-        return {process.pid: " ".join(process.cmdline()) for process in found}
-
-
-@dataclass(frozen=True)
 class Secrets:
     """Every secret that was used in the run, by what it is; tests add those they make."""
 
@@ -71,6 +38,40 @@ class Secrets:
             self.add(path.name, path.read_text(encoding="utf-8").strip())
 
 
+@dataclass(frozen=True)
+class Kite:
+    """The running installation, and the secrets that were used with it."""
+
+    settings: Settings
+    head: RunningHead
+    secrets: Secrets = field(default_factory=Secrets)
+
+    @property
+    def home(self) -> Path:
+        return Path(self.settings.home)
+
+    @property
+    def admin_key(self) -> str:
+        return (self.home / "secrets" / "admin_key").read_text(encoding="ascii").strip()
+
+    def client(self, key: str | None = None) -> httpx.Client:
+        """A client that shows a key, the administrator's where none is given; an empty one shows none."""
+        shown = self.admin_key if key is None else key
+        headers = {"Authorization": f"ApiKey {self.secrets.add('a key', shown)}"} if shown else {}
+        return httpx.Client(base_url=self.head.http_url, headers=headers, timeout=60.0)
+
+    def verify(self, claim: str, **fields: object) -> dict[str, object]:
+        with self.client() as client:
+            answer = client.post("/verify", json={"claim": claim, **fields})
+        assert answer.status_code == 200, answer.text
+        return dict(answer.json())
+
+    def processes(self) -> dict[int, str]:
+        """Titles of all processes of this run, by id."""
+        found = processes_of(self.head.run_id, self.head.temp_dir)
+        return {process.pid: " ".join(process.cmdline()) for process in found}
+
+
 @pytest.fixture(scope="session")
 def secrets_used() -> Secrets:
     """Secrets to look for in every log when the run is over."""
@@ -84,7 +85,7 @@ def kite(tmp_path_factory: pytest.TempPathFactory, secrets_used: Secrets) -> Ite
         environment="testing", environ={}, overrides=[f"home={home}", "auth.mode=required"]
     )
     try:
-        made = Kite(settings, start(settings, demo=True))
+        made = Kite(settings, start(settings, demo=True), secrets_used)
         yield made
         secrets_used.of_home(home)
         # After the last test, while the logs are still there: an error of the run if a secret is in one.
