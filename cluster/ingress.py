@@ -9,6 +9,7 @@ ever bound to anything but loopback.
 from __future__ import annotations
 
 import ipaddress
+import json
 import sys
 from pathlib import Path
 
@@ -30,6 +31,10 @@ TLS_SUITES = "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY130
 TLS_CURVES = "X25519:P-256:P-384"
 #: Longest time a client may take for the head of a request, and may be silent in the middle of one, seconds.
 REQUEST_HEAD_S, SILENCE_S = 10, 60
+#: Largest head of a request. HAProxy's own 16 KB are too few: a cursor and two names of the lengths that the
+#: API allows take 60 KB where every character is written as twelve. Beyond it HAProxy answers 400 in HTML,
+#: which no setting changes, because it never got as far as a request.
+HEAD_BYTES = 65_536
 
 _WRAPPER = """#!/bin/sh
 umask 077
@@ -44,6 +49,8 @@ done
 #: Statistics and metrics go to loopback, the admin socket to its owner. In the API's frontend: where it
 #: listens, and what a caller may not say or ask for; the address it came from is HAProxy's to tell.
 _EDITS = r"""
+/^global/a\
+    tune.bufsize {head_bytes}
 s/^( *stats socket .* mode) 666/\1 600/
 s/^( *bind )[*]?:([0-9]+)/\1127.0.0.1:\2/
 /^frontend http_frontend/{
@@ -59,9 +66,21 @@ a\
     http-request del-header x-request-id unless { req.hdr(x-request-id) -m reg ^[A-Za-z0-9._-]{1,128}$ }\
     http-request del-header forwarded\
     http-request del-header x-forwarded-for{unless_proxy}\
-    http-request add-header x-forwarded-for %[src]
+    http-request add-header x-forwarded-for %[src]{errors}
 }
 """
+#: What HAProxy answers by itself, in the words and the form of every other problem (RFC 9457).
+_PROBLEMS = {
+    408: ("Request Timeout", "request-timeout", "The request did not come in time: send it again."),
+    500: ("Internal Server Error", "internal", "Something went wrong on our side: try again."),
+    502: ("Bad Gateway", "unavailable", "The service did not answer this request: send it again."),
+    503: ("Service Unavailable", "unavailable", "The service is starting or full: send this request again."),
+    504: (
+        "Gateway Timeout",
+        "deadline-exceeded",
+        "The time allowed for the request ran out: try again later.",
+    ),
+}
 
 
 def haproxy_environment(http: HttpSettings, folder: Path, *, binary: str) -> dict[str, str]:
@@ -133,13 +152,30 @@ def _edits(http: HttpSettings, pair: Pair | None) -> str:
     values = {
         "{bind}": listening.replace("/", r"\/"),
         "{head_s}": str(REQUEST_HEAD_S),
+        "{head_bytes}": str(HEAD_BYTES),
         "{silence_s}": str(SILENCE_S),
+        "{errors}": "".join(f"\\\n    {_error_page(status)}" for status in _PROBLEMS),
         "{unless_proxy}": f" unless {{ src {proxies} }}" if proxies else "",
     }
     text = _EDITS
     for name, value in values.items():
         text = text.replace(name, value)
     return text
+
+
+def _error_page(status: int) -> str:
+    title, code, detail = _PROBLEMS[status]
+    body = {
+        "type": f"urn:brahminy-kite:problem:{code}",
+        "title": title,
+        "status": status,
+        "detail": detail,
+        "code": code,
+        "request_id": "",
+    }
+    retry = " hdr retry-after 1" if status == 503 else ""
+    answer = f"content-type application/problem+json string '{json.dumps(body)}'{retry}"
+    return f"http-error status {status} {answer}"
 
 
 def _bound(host: str) -> str:

@@ -52,7 +52,9 @@ _IF_MATCH = _parameter(
 )
 _IF_NONE_MATCH = _parameter("If-None-Match", "304 if the thing has this ETag.", "header")
 _AS_OF = _parameter("as_of", "As it was then: a ledger position (digits), or an ISO 8601 day or instant.")
-_CURSOR = _parameter("cursor", "X-Next-Cursor of the page before.", maxLength=MAX_CURSOR_CHARS)
+_CURSOR = _parameter(
+    "cursor", "X-Next-Cursor of the page before.", maxLength=MAX_CURSOR_CHARS, pattern="^[A-Za-z0-9_-]*$"
+)
 _LIMIT = {
     "name": "limit",
     "in": "query",

@@ -223,3 +223,22 @@ def test_watcher_ends_with_its_haproxy(tls: HttpSettings, tmp_path: Path) -> Non
 
     command = [sys.executable, "-I", certificates.__file__, "1", str(tmp_path), "c", "k", "t"]
     assert subprocess.run(command, timeout=20.0, check=False).returncode == 0
+
+
+def test_head_of_a_request_may_be_as_long_as_the_api_allows(tmp_path: Path, binary: str) -> None:
+    """A cursor of 4,096 characters, each written as twelve, arrives."""
+    with haproxy(HttpSettings(), tmp_path, binary) as port:
+        assert asked(port, {}, "/verdicts?cursor=" + "%F0%9F%AA%81" * 4_096)[0] == 200
+
+
+def test_service_that_does_not_answer_is_told_with_when_to_come_back(tmp_path: Path, binary: str) -> None:
+    """503 with Retry-After, as the service itself would say it."""
+    with haproxy(HttpSettings(), tmp_path, binary, backend_up=False) as port:
+        link = http.client.HTTPConnection("127.0.0.1", port, timeout=15.0)
+        link.request("GET", "/sessions")
+        answer = link.getresponse()
+        told = json.loads(answer.read())
+        link.close()
+
+    assert (answer.status, answer.headers["retry-after"]) == (503, "1")
+    assert told["code"] == "unavailable"

@@ -94,7 +94,7 @@ def free_port() -> int:
 
 
 @contextmanager
-def haproxy(settings: HttpSettings, folder: Path, binary: str) -> Iterator[int]:
+def haproxy(settings: HttpSettings, folder: Path, binary: str, *, backend_up: bool = True) -> Iterator[int]:
     """Run HAProxy as Serve runs it, for as long as the block lasts; yield the API's port."""
     backend = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Echo)
     threading.Thread(target=backend.serve_forever, daemon=True).start()
@@ -108,6 +108,9 @@ def haproxy(settings: HttpSettings, folder: Path, binary: str) -> Iterator[int]:
         process = subprocess.Popen([wrapper, "-db", "-f", str(configuration)], stdout=log, stderr=log)
     try:
         _wait(process, port, folder / "haproxy.log")
+        if not backend_up:
+            backend.shutdown()
+            backend.server_close()
         yield port
     finally:
         process.kill()
