@@ -6,7 +6,6 @@ REST Security Cheat Sheet and HTTP Security Response Headers Cheat Sheet, as of 
 
 from __future__ import annotations
 
-from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from deployments.api.context import PRINCIPAL_KEY
@@ -24,6 +23,9 @@ HEADERS = {
 }
 
 
+_NO_STORE = (b"cache-control", b"no-store")
+
+
 class SecurityHeadersMiddleware:
     """Adds what is missing of ``HEADERS``; ``hsts`` where callers come by TLS.
 
@@ -32,7 +34,8 @@ class SecurityHeadersMiddleware:
 
     def __init__(self, app: ASGIApp, *, hsts: bool) -> None:
         self._app = app
-        self._headers = {**HEADERS, "strict-transport-security": HSTS} if hsts else HEADERS
+        headers = {**HEADERS, "strict-transport-security": HSTS} if hsts else HEADERS
+        self._headers = [(name.encode(), value.encode()) for name, value in headers.items()]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run the app and complete the headers of its answer."""
@@ -42,12 +45,12 @@ class SecurityHeadersMiddleware:
 
         async def send_secured(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(raw=list(message.get("headers", ())))
-                for name, value in self._headers.items():
-                    headers.setdefault(name, value)
-                if PRINCIPAL_KEY in scope or message["status"] >= 400:
-                    headers.setdefault("cache-control", "no-store")
-                message = {**message, "headers": headers.raw}
+                is_private = PRINCIPAL_KEY in scope or message["status"] >= 400
+                wanted = [*self._headers, _NO_STORE] if is_private else self._headers
+                given = list(message.get("headers", ()))
+                names = {name.lower() for name, _ in given}
+                missing = [pair for pair in wanted if pair[0] not in names]
+                message = {**message, "headers": given + missing}
             await send(message)
 
         await self._app(scope, receive, send_secured)
