@@ -14,14 +14,27 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 #: What a page may send, and what it may read of an answer.
-SENT = ("Authorization", "Content-Type", "Idempotency-Key", "X-API-Key", "X-Kite-Tenant", "X-Request-ID")
+SENT = (
+    "Authorization",
+    "Content-Type",
+    "Idempotency-Key",
+    "If-Match",
+    "If-None-Match",
+    "X-API-Key",
+    "X-Kite-Tenant",
+    "X-Request-ID",
+)
 READ = (
+    "ETag",
+    "Idempotency-Replayed",
+    "Location",
     "RateLimit",
     "RateLimit-Limit",
     "RateLimit-Policy",
     "RateLimit-Remaining",
     "RateLimit-Reset",
     "Retry-After",
+    "X-Knowledge-Seq",
     "X-Next-Cursor",
     "X-Request-ID",
 )
