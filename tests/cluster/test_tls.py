@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import ssl
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,15 +34,33 @@ def pems(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def production(pems: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kite]:
-    """Production settings, on loopback and free ports."""
+    """Production settings, on loopback and free ports, started from the command line.
+
+    In a process of its own: Ray knows one token a process, and this one's is of the other installation.
+    """
     ports = [f"{key}=0" for key in ("http.port", "ray.gcs_port", "ray.dashboard_port")]
     tls = [f"http.tls.certificate={pems}/certificate.pem", f"http.tls.key={pems}/key.pem"]
     home = f"home={tmp_path_factory.mktemp('production')}"
-    settings = load_settings(environment="production", environ={}, overrides=[home, *ports, *tls, *SMALL])
+    chosen = [home, *ports, *tls, *SMALL]
+    settings = load_settings(environment="production", environ={}, overrides=chosen)
     try:
-        yield Kite(settings, start(settings, demo=False))
+        kite("up", "--no-demo", *chosen)
+        head = ray_head.running(settings)
+        assert head is not None
+        yield Kite(settings, head)
     finally:
         ray_head.stop(settings)
+
+
+def kite(command: str, *options: str) -> None:
+    """Run a command of ``kite`` as a person would, knowing nothing of another cluster."""
+    words = [word for one in options for word in ([one] if one.startswith("--") else ["--set", one])]
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "KITE_"))}
+    done = subprocess.run(
+        [sys.executable, "-m", "tasks.kite", command, *words],
+        env={**clean, "KITE_ENV": "production"}, capture_output=True, text=True, check=False, timeout=280,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def served(kite: Kite) -> str:
