@@ -111,6 +111,8 @@ def open_embedder(settings: Settings) -> IdentifiedEmbedder:
 
 def open_keeper(settings: Settings) -> Keeper:
     """Return the keeper over this home, its vector index being the index actor."""
+    # The index starts at the same time and waits for the models: an actor that fails at its start stays down.
+    RemoteVectors(patience_s=MODELS_START_S).applied_seq()
     keeper = Keeper(home_of(settings), SystemClock(), RemoteSink(RemoteVectors()))
     keeper.limit_queries(sparql_limits(settings))
     return keeper

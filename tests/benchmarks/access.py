@@ -28,7 +28,7 @@ import httpx
 from cluster import head as ray_head
 from cluster.processes import processes_of
 from configs.load import load_settings
-from tasks.kite import start
+from tests.kite_command import kite
 from tests.redis_server import redis_server
 
 CLIENTS = 64
@@ -59,9 +59,12 @@ def installation(*overrides: str) -> Iterator[Running]:
     """Start an installation in a folder of its own, and end it."""
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder) / "home"
-        settings = load_settings(environment="testing", environ={}, overrides=[f"home={home}", *overrides])
+        chosen = [f"home={home}", *overrides]
+        settings = load_settings(environment="testing", environ={}, overrides=chosen)
         try:
-            head = start(settings, demo=True)
+            kite("up", environment="testing", settings=chosen)
+            head = ray_head.running(settings)
+            assert head is not None
             file = home / "secrets" / "admin_key"
             titles = [" ".join(one.cmdline()) for one in processes_of(head.run_id, head.temp_dir)]
             gateways = sum("ServeReplica:gateway" in title for title in titles)

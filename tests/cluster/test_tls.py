@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import ssl
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +16,7 @@ from configs.errors import ConfigError
 from configs.load import load_settings
 from tasks.kite import start
 from tests.cluster.conftest import Kite, Secrets, secrets_in_logs
+from tests.kite_command import kite
 from tests.unit.cluster.tls_house import write_pair
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
@@ -34,33 +33,19 @@ def pems(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def production(pems: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kite]:
-    """Production settings, on loopback and free ports, started from the command line.
-
-    In a process of its own: Ray knows one token a process, and this one's is of the other installation.
-    """
+    """Production settings, on loopback and free ports."""
     ports = [f"{key}=0" for key in ("http.port", "ray.gcs_port", "ray.dashboard_port")]
     tls = [f"http.tls.certificate={pems}/certificate.pem", f"http.tls.key={pems}/key.pem"]
     home = f"home={tmp_path_factory.mktemp('production')}"
     chosen = [home, *ports, *tls, *SMALL]
     settings = load_settings(environment="production", environ={}, overrides=chosen)
     try:
-        kite("up", "--no-demo", *chosen)
+        kite("up", "--no-demo", environment="production", settings=chosen)
         head = ray_head.running(settings)
         assert head is not None
         yield Kite(settings, head)
     finally:
         ray_head.stop(settings)
-
-
-def kite(command: str, *options: str) -> None:
-    """Run a command of ``kite`` as a person would, knowing nothing of another cluster."""
-    words = [word for one in options for word in ([one] if one.startswith("--") else ["--set", one])]
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "KITE_"))}
-    done = subprocess.run(
-        [sys.executable, "-m", "tasks.kite", command, *words],
-        env={**clean, "KITE_ENV": "production"}, capture_output=True, text=True, check=False, timeout=280,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def served(kite: Kite) -> str:
