@@ -3,7 +3,8 @@
 ``python -m tests.benchmarks.access`` starts installations of its own, one after the other. First, by turns,
 with the door open and closed: requests a second of calls that cost next to nothing and of claims that are in
 the verdict cache. Then, with three ingress replicas, 64 clients at once far over one tenant's limit: on the
-embedded store and on Redis (where installed). Never a pass or a failure.
+embedded store and on Redis (where installed). Last, how long a tenant waits while another offers 20 times its
+limit. Never a pass or a failure.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import multiprocessing
 import shutil
 import statistics
 import tempfile
@@ -43,6 +45,8 @@ CALLS: dict[str, tuple[str, str, Any]] = {
 Rounds = dict[str, list[dict[str, float]]]
 #: The limit that is hammered: units at once, and refilled a minute.
 BURST, PER_MINUTE = 500.0, 60.0
+#: What the quiet tenant asks for, the loud one's limit, both a second, and how much more the loud one offers.
+QUIET_PER_S, LOUD_PER_S, TIMES = 20.0, 10.0, 20
 
 
 @dataclass(frozen=True)
@@ -121,7 +125,8 @@ def limits(backend: str, requests: int) -> dict[str, Any]:
         chosen = ["cache.backend=redis", f"cache.url={address}"] if address else []
         replicas = [f"serving.gateway.{name}_replicas=3" for name in ("min", "max")]
         with installation("auth.mode=required", *chosen, *replicas) as running:
-            key = _limited_key(running)
+            rates = {"per_minute": PER_MINUTE, "per_hour": 1e6, "per_day": 1e6, "burst": BURST}
+            key = _tenant_key(running, "hammered", rates)
             statuses, took_s = asyncio.run(_hammer(Running(running.address, key, 3), requests))
     expected = BURST + PER_MINUTE / 60.0 * took_s
     return {
@@ -139,12 +144,12 @@ def _store(backend: str, folder: Path) -> AbstractContextManager[str]:
     return redis_server(folder) if backend == "redis" else nullcontext("")
 
 
-def _limited_key(running: Running) -> str:
-    rates = {"per_minute": PER_MINUTE, "per_hour": 1e6, "per_day": 1e6, "burst": BURST}
+def _tenant_key(running: Running, name: str, rates: dict[str, float]) -> str:
+    """Make a tenant with a limit of its own; return a key that may verify for it."""
     headers = {"Authorization": f"ApiKey {running.key}"}
     with httpx.Client(base_url=running.address, headers=headers, timeout=60.0) as admin:
-        admin.post("/admin/tenants", json={"id": "hammered", "name": "H", "limits": {"tenant": rates}})
-        told = admin.post("/admin/keys", json={"name": "h", "roles": ["reader"], "tenant": "hammered"})
+        admin.post("/admin/tenants", json={"id": name, "name": name, "limits": {"tenant": rates}})
+        told = admin.post("/admin/keys", json={"name": name, "roles": ["verifier"], "tenant": name})
         time.sleep(1.0)  # every replica has heard of it
         return str(told.json()["key"])
 
@@ -164,13 +169,81 @@ async def _hammer(running: Running, requests: int) -> tuple[Counter[int], float]
     return statuses, time.perf_counter() - begun
 
 
+def neighbour(seconds: float) -> dict[str, Any]:
+    """Measure a quiet tenant's answers alone and while another offers 20 times its limit, by turns."""
+    with installation("auth.mode=required") as running:
+        quiet = _tenant_key(
+            running, "quiet", {"per_minute": 6e5, "per_hour": 1e7, "per_day": 1e8, "burst": 1e4}
+        )
+        loud = _tenant_key(
+            running,
+            "loud",
+            {"per_minute": 60 * LOUD_PER_S, "per_hour": 1e6, "per_day": 1e7, "burst": LOUD_PER_S},
+        )
+        asyncio.run(_ask_evenly(running.address, quiet, QUIET_PER_S, 3.0))
+        alone: list[float] = []
+        beside: list[float] = []
+        for _ in range(3):
+            alone += asyncio.run(_ask_evenly(running.address, quiet, QUIET_PER_S, seconds))[1]
+            offered = multiprocessing.get_context("spawn").Process(
+                target=_offer, args=(running.address, loud, TIMES * LOUD_PER_S, seconds + 2.0)
+            )
+            offered.start()
+            time.sleep(2.0)  # it is a process of its own: let it begin
+            beside += asyncio.run(_ask_evenly(running.address, quiet, QUIET_PER_S, seconds))[1]
+            offered.join()
+    return {
+        "quiet per s": QUIET_PER_S,
+        "offered per s": TIMES * LOUD_PER_S,
+        "alone": _spread(alone),
+        "beside": _spread(beside),
+        "p99 ratio": round(_spread(beside)["p99_ms"] / _spread(alone)["p99_ms"], 3),
+    }
+
+
+def _offer(address: str, key: str, per_s: float, seconds: float) -> None:
+    asyncio.run(_ask_evenly(address, key, per_s, seconds))
+
+
+async def _ask_evenly(
+    address: str, key: str, per_s: float, seconds: float
+) -> tuple[Counter[int], list[float]]:
+    """Ask at a steady rate, whether or not answers have come; return statuses and seconds of each answer."""
+    statuses: Counter[int] = Counter()
+    times: list[float] = []
+
+    async def one(session: aiohttp.ClientSession) -> None:
+        begun = time.perf_counter()
+        async with session.post(f"{address}/verify", json=CLAIM) as answer:
+            await answer.read()
+            statuses[answer.status] += 1
+        times.append(time.perf_counter() - begun)
+
+    async with aiohttp.ClientSession(headers={"Authorization": f"ApiKey {key}"}) as session:
+        begun, asked = time.perf_counter(), []
+        for number in range(int(per_s * seconds)):
+            await asyncio.sleep(max(0.0, begun + number / per_s - time.perf_counter()))
+            asked.append(asyncio.create_task(one(session)))
+        await asyncio.gather(*asked)
+    return statuses, times
+
+
+def _spread(times: Sequence[float]) -> dict[str, float]:
+    ordered = sorted(times)
+    return {
+        "answers": len(ordered),
+        "p50_ms": round(ordered[len(ordered) // 2] * 1000, 2),
+        "p99_ms": round(ordered[int(len(ordered) * 0.99)] * 1000, 2),
+    }
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=2, help="installations of each kind (default 2)")
     parser.add_argument("--seconds", type=float, default=8.0, help="how long each call is asked")
     parser.add_argument("--requests", type=int, default=3_000, help="sent at the limit")
-    parser.add_argument("--only", choices=["door", "lmdb", "redis"])
+    parser.add_argument("--only", choices=["door", "lmdb", "redis", "neighbour"])
     options = parser.parse_args(arguments)
     told: dict[str, Any] = {}
     if options.only in (None, "door"):
@@ -178,6 +251,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for backend in ("lmdb", "redis"):
         if options.only in (None, backend) and (backend == "lmdb" or shutil.which("redis-server")):
             told[f"limits on {backend}"] = limits(backend, options.requests)
+    if options.only in (None, "neighbour"):
+        told["neighbour"] = neighbour(options.seconds)
     print(json.dumps(told, indent=2))
     return 0
 
