@@ -22,7 +22,8 @@ DEFAULT_TENANT = TenantId("default")
 SHARED_TENANT = TenantId("shared")
 
 #: A tenant's id: safe in a file's name, in a key of a store and in a SPARQL prefix, the same on every disk.
-_TENANT_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,62}", re.ASCII)
+TENANT_ID_PATTERN = r"[a-z0-9][a-z0-9-]{0,62}"
+_TENANT_ID = re.compile(TENANT_ID_PATTERN, re.ASCII)
 
 #: Longest claim accepted, in characters (API.md §1).
 MAX_CLAIM_CHARS = 2_000

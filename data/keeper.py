@@ -30,8 +30,6 @@ from data.scrub import Checked, checked
 from data.views.library import Library, ViewState
 from data.views.view import View
 
-__all__ = ["VECTORS", "Keeper", "KeeperStats", "VectorSink", "hold_home"]
-
 #: Entries read from the ledger at a time while a view catches up.
 PAGE = 2_000
 #: Rows whose chain is followed when a home is opened, about a second's worth; ``check`` follows all of it.

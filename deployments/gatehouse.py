@@ -57,24 +57,34 @@ def build_access(settings: Settings, parts: AccessParts) -> AccessServices:
     Raises:
         ConfigError: settings of tokens that cannot be kept.
     """
-    open_access = AccessServices(
+    directory = None
+    if settings.auth.mode == "required":
+        directory = AccessDirectory(
+            parts.ledger.access_changes, refresh_s=settings.auth.refresh_s, monotonic=parts.monotonic
+        )
+    limiter = _limiter(settings, parts, directory)
+    access = AccessServices(
         address_of=address_reader(settings.http.trusted_proxies, behind_haproxy=settings.http.haproxy),
-        limiter=_limiter(settings, parts, None),
+        limiter=limiter,
         desk=AccessDesk(parts.ledger, parts.secrets.pepper, parts.clock),
         audit=parts.audit,
         erase=parts.erase,
         settings=masked(msgspec.to_builtins(settings)),
     )
-    return open_access if settings.auth.mode == "open" else _closed(open_access, settings, parts)
+    if directory is None:
+        return access
+    return _closed(access, settings, parts, _door(settings, parts, directory, limiter), directory, limiter)
 
 
-def _closed(access: AccessServices, settings: Settings, parts: AccessParts) -> AccessServices:
+def _closed(
+    access: AccessServices,
+    settings: Settings,
+    parts: AccessParts,
+    door: KeyedDoor,
+    directory: AccessDirectory,
+    limiter: Limiter,
+) -> AccessServices:
     """Return access with its door closed: keys, limits and the audit."""
-    directory = AccessDirectory(
-        parts.ledger.access_changes, refresh_s=settings.auth.refresh_s, monotonic=parts.monotonic
-    )
-    limiter = _limiter(settings, parts, directory)
-    door = _door(settings, parts, directory, limiter)
     trail = AuditTrail(parts.audit, parts.clock)
     enabled = settings.limits.enabled is not False
 
@@ -95,7 +105,6 @@ def _closed(access: AccessServices, settings: Settings, parts: AccessParts) -> A
         charge=charge,
         record=trail.record,
         audit_reads=settings.audit.reads,
-        limiter=limiter,
         limits_enabled=enabled,
         grant=door.grant,
         session_quota=session_quota,

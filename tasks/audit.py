@@ -21,7 +21,7 @@ from data.audit.log import check_export, exported
 from data.audit.port import AuditQuery, AuditSink
 from data.claims import TenantId
 from data.errors import InvalidValueError, KiteError
-from data.keeper import hold_home
+from data.home_lock import hold_home
 from tasks.session import add_settings_arguments, connect, settings_from
 
 #: Lines read at a time by an export.

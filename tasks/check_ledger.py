@@ -15,7 +15,7 @@ import msgspec
 from cluster.head import home_of
 from configs.schema import Settings
 from data.clock import SystemClock
-from data.keeper import hold_home
+from data.home_lock import hold_home
 from data.ledger import Ledger
 from data.scrub import checked
 from tasks.maintenance import add_home_arguments, running_keeper, stopped_keeper, told

@@ -28,6 +28,7 @@ from cluster.wiring import embedder_folder
 from configs.load import to_yaml
 from configs.production import check_production
 from configs.schema import Settings
+from data.access.first_key import key_file
 from data.chunks import cut, rows_of
 from data.errors import InvalidValueError, KiteError, UnavailableError
 from tasks import audit
@@ -247,7 +248,7 @@ def _client(settings: Settings, head: RunningHead) -> KiteClient:
 
     from deployments.client.client import KiteClient
 
-    file = home_of(settings) / "secrets" / "admin_key"
+    file = key_file(home_of(settings))
     own = file.read_text(encoding="ascii").strip() if file.exists() else None
     key = os.environ.get("KITE_API_KEY") or own
     return KiteClient(head.http_url, api_key=key, transport=httpx.HTTPTransport(verify=head.trust()))

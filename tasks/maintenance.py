@@ -19,7 +19,8 @@ from cluster.wiring import open_embedder, open_passage_vectors
 from configs.schema import Settings
 from data.clock import SystemClock
 from data.errors import KiteError, StoreUnavailableError
-from data.keeper import Keeper, hold_home
+from data.home_lock import hold_home
+from data.keeper import Keeper
 from data.ledger import Entry
 from data.views.vectors import ReadEntries
 from tasks.session import add_settings_arguments, connect, settings_from

@@ -19,6 +19,11 @@ FILE = "admin_key"
 NAME = "first administrator"
 
 
+def key_file(home: Path) -> Path:
+    """Return where an installation's first key lies."""
+    return home / FOLDER / FILE
+
+
 def ensure_first_key(home: Path, desk: AccessDesk) -> str | None:
     """Make a key of the installation if there never was one; return its text, ``None`` where there was.
 
@@ -30,7 +35,7 @@ def ensure_first_key(home: Path, desk: AccessDesk) -> str | None:
     known = desk.keys()
     if any(record.tenant is None for record in known):
         return None
-    path = home / FOLDER / FILE
+    path = key_file(home)
     text = made_once(path, new_text())
     try:
         parse(text)

@@ -12,9 +12,9 @@ import logging
 import uuid
 from datetime import UTC, datetime
 
+from data.access.records import SYSTEM_TENANT
 from data.audit.event import AuditEvent
 from data.audit.port import AuditSink
-from data.claims import TenantId
 from data.errors import StoreUnavailableError
 from data.ports import Clock
 
@@ -24,7 +24,6 @@ FLUSH_S, GROUP = 0.5, 1_000
 MOST_WAITING, RETRY_S = 20_000, 0.5
 #: What is written when events found no room.
 LOST = "audit lost"
-_SYSTEM = TenantId("system")
 _LOG = logging.getLogger(__name__)
 
 
@@ -129,6 +128,8 @@ class AuditTrail:
             self._urgent.set()
         if self._lost:
             at = datetime.fromtimestamp(self._clock.now_s(), UTC).isoformat(timespec="milliseconds")
-            group.append((AuditEvent(at, _SYSTEM, "audit", LOST, "", "failed", 0, "", str(self._lost)), None))
+            group.append(
+                (AuditEvent(at, SYSTEM_TENANT, "audit", LOST, "", "failed", 0, "", str(self._lost)), None)
+            )
             self._lost = 0
         return group

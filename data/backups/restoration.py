@@ -24,7 +24,7 @@ from data.backups.worker import Runner, Worker, opened, segment_content, side_by
 from data.changes import SegmentRef, read_segment_ref
 from data.claims import TenantId
 from data.errors import CorruptDataError
-from data.keeper import hold_home
+from data.home_lock import hold_home
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,15 +14,15 @@ from typing_extensions import TypedDict
 from data.access.desk import MAX_OVERLAP_S
 from data.access.keys import MAX_ADDRESSES
 from data.access.roles import Role
+from data.claims import TENANT_ID_PATTERN
 from data.limits.gcra import MOST_UNITS
 from deployments.api.schemas import StrictBody
 
-_TENANT = r"^[a-z0-9][a-z0-9-]{0,62}$"
 _CLOCK = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"
 
 
 RoleName = Annotated[str, Field(json_schema_extra={"enum": [role.value for role in Role]}, max_length=16)]
-TenantName = Annotated[str, StringConstraints(pattern=_TENANT)]
+TenantName = Annotated[str, StringConstraints(pattern=f"^{TENANT_ID_PATTERN}$")]
 
 Label = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Instant = Annotated[

@@ -14,9 +14,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from data.access.principal import Principal
+from data.access.records import SYSTEM_TENANT
 from data.access.roles import permits
 from data.audit.event import AuditEvent
-from data.claims import TenantId
 from data.errors import AuthError, ForbiddenError, RateLimitedError, RequestError
 from deployments.api.context import PRINCIPAL_KEY, REQUEST_ID, SPEND_KEY
 from deployments.api.errors import kind_of
@@ -28,7 +28,7 @@ from deployments.services import Services
 #: Header by which a key of the installation says for which tenant it acts.
 TENANT_HEADER = "x-kite-tenant"
 #: What the audit calls whoever showed no good credential, and the tenant such lines stand under.
-ANONYMOUS, NOBODY = "anonymous", TenantId("system")
+ANONYMOUS, NOBODY = "anonymous", SYSTEM_TENANT
 
 
 class Guard:

@@ -139,18 +139,26 @@ def asks(request: Request, query: CatalogueQuery) -> CatalogueQuery:
     return replace(query, tenant=tenant_of(request))
 
 
+def given_key(request: Request) -> str | None:
+    """Return the ``Idempotency-Key`` of a write as it was sent, if it has one.
+
+    Raises:
+        InvalidValueError: empty, or too long.
+    """
+    key = request.headers.get("idempotency-key")
+    if key is not None and not 0 < len(key) <= MAX_KEY_CHARS:
+        raise InvalidValueError(f"Idempotency-Key has 1 to {MAX_KEY_CHARS} characters: choose another.")
+    return key
+
+
 def idempotency_key(request: Request) -> str | None:
     """Return the ``Idempotency-Key`` of a write, if it has one; it counts for this method and route only.
 
     Raises:
         InvalidValueError: empty, or too long.
     """
-    key = request.headers.get("idempotency-key")
-    if key is None:
-        return None
-    if not 0 < len(key) <= MAX_KEY_CHARS:
-        raise InvalidValueError(f"Idempotency-Key has 1 to {MAX_KEY_CHARS} characters: choose another.")
-    return f"{request.method} {request.url.path.removeprefix('/api/v1')} {key}"
+    key = given_key(request)
+    return None if key is None else f"{request.method} {request.url.path.removeprefix('/api/v1')} {key}"
 
 
 def wanted_tags(request: Request) -> tuple[str, ...] | None:

@@ -11,6 +11,7 @@ from data.changes import Feedback
 from data.errors import InvalidValueError, UnavailableError
 from data.feedback import CalibrationMode
 from deployments.api.context import tenant_of
+from deployments.api.knowledge_requests import given_key
 from deployments.api.reading import fit, json_body
 from deployments.api.reliability_plot import SVG_POLICY, SVG_TYPE, reliability_svg
 from deployments.api.responses import json_response
@@ -19,7 +20,6 @@ from deployments.calibration import CalibrationDesk
 from deployments.services import Services
 
 _MAX_DOMAIN_CHARS = 500
-_MAX_KEY_CHARS = 200
 
 
 class CalibrationRoutes:
@@ -46,14 +46,16 @@ class CalibrationRoutes:
             raise InvalidValueError("seq goes with the mode pinned, and only with it: name a position.")
         decision = CalibrationMode(asked.mode, asked.seq or 0)
         return json_response(
-            await self._desk().decide(tenant_of(request), decision, idempotency_key=_key(request))
+            await self._desk().decide(tenant_of(request), decision, idempotency_key=given_key(request))
         )
 
     async def feedback(self, request: Request) -> Response:
         """Take in what a person says of a verdict; the latest word on a claim counts."""
         asked = fit(FeedbackRequest, await json_body(request))
         said = Feedback(request.path_params["verdict_id"], asked.label, asked.note or "")
-        answer = await self._desk().give_feedback(tenant_of(request), said, idempotency_key=_key(request))
+        answer = await self._desk().give_feedback(
+            tenant_of(request), said, idempotency_key=given_key(request)
+        )
         return json_response(answer)
 
     async def _report(self, request: Request) -> dict[str, Any]:
@@ -75,11 +77,3 @@ class CalibrationRoutes:
 def _plot(report: dict[str, Any]) -> Response:
     headers = {"Vary": "Accept", "Content-Security-Policy": SVG_POLICY}
     return Response(reliability_svg(report), media_type=SVG_TYPE, headers=headers)
-
-
-def _key(request: Request) -> str | None:
-    """Return the ``Idempotency-Key`` of a write, if it has one."""
-    key = request.headers.get("idempotency-key")
-    if key is not None and not 0 < len(key) <= _MAX_KEY_CHARS:
-        raise InvalidValueError(f"Idempotency-Key has 1 to {_MAX_KEY_CHARS} characters: choose another.")
-    return key

@@ -15,7 +15,7 @@ from data.access import keys
 from data.access.records import KeyRecord
 from data.access.secrets import access_secrets
 from data.errors import ConfigError
-from data.keeper import hold_home
+from data.home_lock import hold_home
 from tasks import kite
 from tasks.keys import desk_of, first_key
 
