@@ -15,7 +15,8 @@ import numpy as np
 import ray
 from numpy.typing import NDArray
 
-from cluster.names import KEEPER, MODELS, NAMESPACE, PASSAGE_INDEX
+from cluster.names import KEEPER, MODELS, NAMESPACE, PASSAGE_INDEX, vectors_actor
+from cluster.vector_actor import VectorsActor
 from configs.schema import Settings
 from data.claims import TenantId
 from data.codec import (
@@ -272,8 +273,14 @@ class ModelsActor:
         return True
 
 
-#: Every shared actor by name. The index asks the models, so it is listed (and started) after them.
-ACTORS: dict[str, type[Any]] = {MODELS: ModelsActor, PASSAGE_INDEX: PassageIndexActor, KEEPER: KeeperActor}
+def shared_actors(settings: Settings) -> dict[str, tuple[type[Any], tuple[Any, ...]]]:
+    """Return every shared actor by name: its class, and what it is made from beside the settings.
+
+    The index asks the models, so it is listed (and started) after them.
+    """
+    fixed: dict[str, type[Any]] = {MODELS: ModelsActor, PASSAGE_INDEX: PassageIndexActor, KEEPER: KeeperActor}
+    vectors = {vectors_actor(number): (VectorsActor, (number,)) for number in range(settings.vectors.actors)}
+    return {**{name: (actor, ()) for name, actor in fixed.items()}, **vectors}
 
 
 def ensure_actors(settings: Settings) -> list[Any]:
@@ -290,6 +297,6 @@ def ensure_actors(settings: Settings) -> list[Any]:
             num_cpus=ACTOR_CPUS,
             max_concurrency=CONCURRENT_CALLS,
         )
-        .remote(plain)
-        for name, actor in ACTORS.items()
+        .remote(plain, *more)
+        for name, (actor, more) in shared_actors(settings).items()
     ]

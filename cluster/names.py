@@ -7,3 +7,9 @@ NAMESPACE = "kite"
 KEEPER = "keeper"
 MODELS = "models"
 PASSAGE_INDEX = "index/passages"
+VECTORS = "vectors"
+
+
+def vectors_actor(number: int) -> str:
+    """Return the name of an actor that holds vector datasets; they count from 0."""
+    return f"{VECTORS}-{number}"

@@ -14,11 +14,13 @@ from pathlib import Path
 
 from cluster.head import PROJECT_ROOT, home_of
 from cluster.remote import RemoteModels, RemoteReader, RemoteVectors
+from cluster.vectors import RemoteVectorDatasets, place_of
 from configs.schema import CacheSettings, Settings
 from configs.secrets import cache_url
 from data.audit.log import FOLDER, AuditLog
 from data.clock import SystemClock
 from data.codec import ENTRIES
+from data.datasets.service import DatasetsConfig, LocalVectorDatasets
 from data.erasure import Eraser
 from data.keeper import Keeper
 from data.ledger import Entry, Ledger
@@ -149,6 +151,25 @@ def open_passage_vectors(settings: Settings, embedder: IdentifiedEmbedder | None
     return index
 
 
+def open_datasets(settings: Settings, number: int) -> LocalVectorDatasets:
+    """Return the vector datasets that live on one of the actors, writing through the keeper."""
+    models, actors = RemoteModels(), settings.vectors.actors
+    return LocalVectorDatasets(
+        home_of(settings),
+        RemoteReader(),
+        clock=SystemClock(),
+        models=(models, models),
+        config=datasets_config(settings),
+        owns=lambda dataset_id: place_of(dataset_id, actors) == number,
+    )
+
+
+def datasets_config(settings: Settings) -> DatasetsConfig:
+    """Return what vector datasets may take in one process."""
+    chosen = settings.vectors
+    return DatasetsConfig(chosen.memory_mb * 2**20, chosen.cache_entries, chosen.build)
+
+
 def _ledger_path(settings: Settings) -> Path:
     return home_of(settings) / "ledger" / "ledger.sqlite"
 
@@ -164,8 +185,9 @@ def ledger_of(settings: Settings) -> Iterator[Ledger]:
 
 
 def follow(ledger: Ledger, index: PassageVectors) -> None:
-    """Bring an index up to the ledger's head."""
-    while entries := ledger.read_sound(index.applied_seq(), 1_000):
+    """Bring an index up to the last change of knowledge: what comes after it is nothing for it."""
+    known = ledger.knowledge_seq()
+    while index.applied_seq() < known and (entries := ledger.read_sound(index.applied_seq(), 1_000)):
         index.apply(entries)
 
 
@@ -205,6 +227,7 @@ def remote_parts(settings: Settings) -> Parts:
         conformal=conformal,
         reliability=load_reliability(model_folder(settings) / AGGREGATOR),
         syntax_folder=model_folder(settings) / SYNTAX,
+        datasets=RemoteVectorDatasets(settings.vectors.actors),
     )
 
 
@@ -216,9 +239,17 @@ def local_parts(settings: Settings) -> Iterator[Parts]:
     index = open_passage_vectors(settings, models.embedder)
     keeper = Keeper(home_of(settings), SystemClock(), index)
     keeper.limit_queries(sparql_limits(settings))
+    reader = LocalReader(keeper)
+    datasets = LocalVectorDatasets(
+        home_of(settings),
+        reader,
+        clock=SystemClock(),
+        models=(models.embedder, models.stance),
+        config=datasets_config(settings),
+    )
     try:
         yield Parts(
-            reader=LocalReader(keeper),
+            reader=reader,
             vectors=index,
             analyser=models.analyser,
             embedder=models.embedder,
@@ -230,8 +261,10 @@ def local_parts(settings: Settings) -> Iterator[Parts]:
             conformal=conformal,
             reliability=load_reliability(model_folder(settings) / AGGREGATOR),
             syntax_folder=model_folder(settings) / SYNTAX,
+            datasets=datasets,
         )
     finally:
+        datasets.close()
         keeper.close()
         index.close()
 

@@ -51,6 +51,8 @@ class HttpSettings(Part, frozen=True):
     host: str = "127.0.0.1"
     port: Port = 8000
     max_body_bytes: Annotated[int, Meta(ge=1024)] = 2 * 1024 * 1024
+    #: The same for bodies that write vectors: a thousand of 384 numbers are about 8 MB.
+    max_vector_body_bytes: Annotated[int, Meta(ge=1024)] = 64 * 1024 * 1024
     request_timeout_s: Seconds = 30.0
     haproxy: bool = True
     tls: TlsSettings = field(default_factory=TlsSettings)
@@ -125,6 +127,19 @@ class RetrievalSettings(Part, frozen=True):
     statements: Count = 4
     lexical_weight: Share = 0.25
     min_dense: Share = 0.3
+
+
+class VectorSettings(Part, frozen=True):
+    """The actors that hold vector datasets: how many, and what each may take.
+
+    ``memory_mb`` is what an actor's open datasets take before those unused longest are closed;
+    ``cache_entries`` the answers it keeps; ``build`` whether it builds main indexes by itself as they age.
+    """
+
+    actors: Annotated[int, Meta(ge=1, le=256)] = 1
+    memory_mb: Annotated[int, Meta(ge=64)] = 4096
+    cache_entries: Annotated[int, Meta(ge=0)] = 4096
+    build: bool = True
 
 
 class VerdictSettings(Part, frozen=True):
@@ -276,6 +291,7 @@ class Settings(Part, frozen=True):
     ray: RaySettings = field(default_factory=RaySettings)
     serving: ServingSettings = field(default_factory=ServingSettings)
     retrieval: RetrievalSettings = field(default_factory=RetrievalSettings)
+    vectors: VectorSettings = field(default_factory=VectorSettings)
     verdicts: VerdictSettings = field(default_factory=VerdictSettings)
     models: ModelSettings = field(default_factory=ModelSettings)
     cache: CacheSettings = field(default_factory=CacheSettings)

@@ -18,6 +18,9 @@ from data.access.records import SYSTEM_TENANT, TenantRecord
 from data.catalogue import CatalogueKind, CatalogueQuery, CatalogueRow
 from data.changes import read_segment_ref
 from data.claims import TenantId
+from data.datasets.admission import KINDS as DATASET_KINDS
+from data.datasets.admission import DatasetAdmission
+from data.datasets.ledger_rows import DatasetRows
 from data.errors import ForbiddenError, KiteError, QuotaError
 from data.knowledge import Change
 from data.ledger import Ledger, Writing
@@ -66,16 +69,20 @@ class Admission:
         #: At most so many things are there: deletions are not counted until the quota is reached.
         self._known: dict[Shelf, int] = {}
         self._erased = frozenset(erasures(ledger))
+        self._datasets = DatasetAdmission(DatasetRows(home / "ledger" / "ledger.sqlite"))
 
     def forget(self) -> None:
         """Count anew from now on: something was written past this, or was not written after all."""
         self._known.clear()
+        self._datasets.forget()
         self._erased = frozenset(erasures(self._ledger))
 
     def refusals(self, writings: Sequence[Writing]) -> list[KiteError | None]:
         """Return, a writing, why it is refused; what passes is taken for written from now on."""
         waiting: dict[Shelf, set[str]] = defaultdict(set)
         quotas: dict[TenantId, Quotas | None] = {}
+        if any(change.kind in DATASET_KINDS for one in writings for change in one.changes):
+            self._datasets.begin()
         return [self._refusal(one, waiting, quotas) for one in writings]
 
     def _refusal(
@@ -101,6 +108,8 @@ class Admission:
                 )
         for shelf, ids in wanted.items():
             waiting[shelf] |= ids
+        if any(change.kind in DATASET_KINDS for change in changes) and not self._is_written(writing):
+            return self._datasets.refusal(changes, self._quotas)
         return None
 
     def _is_written(self, writing: Writing) -> bool:

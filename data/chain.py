@@ -7,8 +7,9 @@ payload can be taken out of the ledger for good (``data.redaction``) while the c
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from data.claims import TenantId
 from data.errors import CorruptDataError
@@ -18,6 +19,8 @@ from data.redaction import content_of, is_redacted, payload_sha256
 GENESIS = hashlib.sha256(b"brahminy-kite ledger 1").digest()
 #: Sets the hashes of this format apart from those of format 1, which covered payloads directly.
 _DOMAIN = b"brahminy-kite ledger 2\x00"
+#: Bytes of payloads in one page of rows: a row with a thousand vectors has two million.
+PAGE_BYTES = 32 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,18 @@ class Entry:
     key: str
     payload: bytes
     sha256: bytes
+
+
+def page_of(rows: Iterable[Sequence[Any]]) -> list[Entry]:
+    """Return the first rows as entries, as many as fit into memory with ease, and one at least."""
+    page: list[Entry] = []
+    held = 0
+    for row in rows:
+        page.append(Entry(*row))
+        held += len(page[-1].payload)
+        if held >= PAGE_BYTES:
+            break
+    return page
 
 
 def chained(previous: bytes, entry: Entry) -> bytes:

@@ -8,6 +8,7 @@ equal bytes.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -16,6 +17,7 @@ import msgspec
 from data.access.keys import check_key, check_name
 from data.access.records import SYSTEM_TENANT, KeyRecord, TenantRecord
 from data.claims import DEFAULT_TENANT, TenantId, tenant_id
+from data.datasets import changes as datasets
 from data.documents import passages_of, split
 from data.errors import CorruptDataError, InvalidValueError
 from data.fact_checks import check_interval, check_unit
@@ -313,8 +315,8 @@ def check_tenant(record: TenantRecord) -> None:
             raise InvalidValueError("A limit has amounts above 0, and a burst of 1 or more.")
 
 
-#: Every kind of change and the reader of its payload; deletions carry nothing but their key.
-READERS = {
+#: Every kind of change and the reader of its payload, where it carries more than its key.
+READERS: dict[str, Callable[[bytes], object] | None] = {
     "document.put": read_document,
     "document.delete": None,
     "fact.put": read_fact,
@@ -331,6 +333,7 @@ READERS = {
     "calibration.put": read_calibration,
     "key.put": read_key,
     "tenant.put": read_tenant,
+    **datasets.READERS,
 }
 #: Whatever carries the id under which it is stored.
 _NAMED = Document | Fact | Source | Pattern | VerdictRecord | KeyRecord | TenantRecord
@@ -339,9 +342,7 @@ _NAMED = Document | Fact | Source | Pattern | VerdictRecord | KeyRecord | Tenant
 def check_change(change: Change) -> None:
     """Raise ``InvalidValueError`` unless every view can apply ``change``: asked before it is written."""
     if change.kind not in READERS:
-        raise InvalidValueError(
-            f"There is no change of kind {change.kind!r}: use one of {', '.join(READERS)}."
-        )
+        raise InvalidValueError(f"There is no change of kind {change.kind!r}: use {', '.join(READERS)}.")
     if not change.tenant:
         raise InvalidValueError("A change needs a tenant.")
     if not 0 < len(change.key) <= MAX_KEY_CHARS:
@@ -351,17 +352,23 @@ def check_change(change: Change) -> None:
         value = reader(change.payload) if reader else None
     except CorruptDataError as exc:
         raise InvalidValueError(f"The payload of {change.kind} {change.key!r} is not valid: {exc}") from exc
-    carried = value[0] if isinstance(value, tuple) else value
+    carried = value[0] if isinstance(value, tuple) and change.kind == "document.put" else value
     if isinstance(carried, str):
         check_lines(carried, change.key)
     if isinstance(carried, _NAMED) and carried.id != change.key:
         raise InvalidValueError(f"The change {change.key!r} carries another id, {carried.id!r}.")
+    _check_value(value, change)
+
+
+def _check_value(value: object, change: Change) -> None:
     if isinstance(value, Pattern):
         check_pattern(value)
-    if isinstance(value, Fact):
+    elif isinstance(value, Fact):
         check_fact(value)
-    if isinstance(value, KeyRecord | TenantRecord):
+    elif isinstance(value, KeyRecord | TenantRecord):
         _check_access(value, change.tenant)
+    else:
+        datasets.check_value(value, change.key)
 
 
 def _check_access(value: KeyRecord | TenantRecord, tenant: TenantId) -> None:

@@ -18,11 +18,12 @@ import msgspec
 
 from data import changes, segments
 from data.changes import SegmentRef
+from data.datasets.changes import DELETE_DATASET, PUT_VECTORS, ids_written, read_vector_ids
 from data.ledger import Entry, Ledger
 from data.redaction import is_erased, redacted
 
 #: Stores whose things replace each other; what was said (verdicts, feedback) is never superseded.
-STORES = frozenset({"document", "fact", "source", "pattern", "graph"})
+STORES = frozenset({"document", "fact", "source", "pattern", "graph", "dataset"})
 #: Store of what a segment holds, by the segment's kind.
 _STORE_OF = {"documents": "document", "facts": "fact", "sources": "source", "graph": "graph"}
 #: Entries read, and payloads replaced, at a time: bounds how long a writer waits.
@@ -78,12 +79,20 @@ class _Fold:
         self._sizes: dict[int, int] = {}
         self._loads: dict[int, tuple[SegmentRef, set[int]]] = {}
         self._payloads: dict[int, int] = {}
+        #: Of each row with vectors: how many of them are still there; and the rows of each dataset.
+        self._vectors: dict[int, int] = {}
+        self._batches: dict[bytes, list[int]] = {}
 
     def take(self, entry: Entry) -> None:
         store, _, verb = entry.kind.partition(".")
         if entry.kind == "segment.load":
             self._load(entry, changes.read_segment_ref(entry.payload))
+        elif store == "vectors" and not is_erased(entry.payload):
+            self._write_vectors(entry)
         elif store in STORES:
+            if entry.kind == DELETE_DATASET:
+                for seq in self._batches.pop(_thing(entry, store, entry.key), ()):
+                    self._forget_vectors(seq)
             thing = _thing(entry, store, entry.key)
             self._end(thing)
             if verb == "put":
@@ -108,9 +117,32 @@ class _Fold:
             self._live[thing] = (entry.seq, number)
             kept.add(number)
 
+    def _write_vectors(self, entry: Entry) -> None:
+        """Take in vectors: a row goes when all of its own are replaced or removed, or their dataset is."""
+        is_put = entry.kind == PUT_VECTORS
+        ids = ids_written(entry.payload) if is_put else read_vector_ids(entry.payload)
+        things = {_thing(entry, entry.kind.partition(".")[0], f"{entry.key}/{one}") for one in ids}
+        for thing in things:
+            self._end(thing)
+            if is_put:
+                self._live[thing] = (entry.seq, -1)
+        self._sizes[entry.seq] = len(entry.payload)
+        if is_put:
+            self._vectors[entry.seq] = len(things)
+        self._batches.setdefault(_thing(entry, "dataset", entry.key), []).append(entry.seq)
+
+    def _forget_vectors(self, seq: int) -> None:
+        self._vectors.pop(seq, None)
+        if seq in self._sizes:
+            self._payloads[seq] = self._sizes.pop(seq)
+
     def _end(self, thing: bytes) -> None:
         seq, number = self._live.pop(thing, (0, -1))
-        if number >= 0:
+        if seq in self._vectors:
+            self._vectors[seq] -= 1
+            if not self._vectors[seq]:
+                self._forget_vectors(seq)
+        elif number >= 0:
             self._loads[seq][1].discard(number)
         elif seq in self._sizes:
             self._payloads[seq] = self._sizes.pop(seq)

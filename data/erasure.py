@@ -23,6 +23,8 @@ from data.backups.manifest import Catalogue
 from data.backups.source import lineage_of
 from data.claims import DEFAULT_TENANT, SHARED_TENANT, TenantId
 from data.compaction import old_copies
+from data.datasets.changes import delete_dataset
+from data.datasets.erasing import dataset_ids, held_folders, remove_folders
 from data.errors import (
     ConflictError,
     CorruptDataError,
@@ -146,15 +148,18 @@ class Eraser:
         changes += [
             _change("key.put", one.id, _revoked(one, now_s), tenant, actor) for one in _keys(ledger, tenant)
         ]
+        changes += [delete_dataset(key, tenant, actor=NOBODY) for key in dataset_ids(ledger, tenant)]
         changes.append(_change(ERASE, tenant, row, SYSTEM_TENANT, actor))
         return self._keeper.write_own(changes)[-1].seq, row
 
     def _carry_out(self, ledger: Ledger, tenant: TenantId, seq: int, asked: ErasureRow) -> Erased:
         sweep(self._store, tenant, self._home)
+        remove_folders(ledger, self._home, tenant)
         erase_rows(ledger, self._home, tenant, before=seq)
         self._keeper.renew()
         # Again: whoever was about to answer the tenant's last question has written by now.
         sweep(self._store, tenant, self._home)
+        remove_folders(ledger, self._home, tenant)
         after = self._counts(ledger, tenant)
         if any(after.values()):
             left = ", ".join(f"{name} {number}" for name, number in after.items() if number)
@@ -181,6 +186,7 @@ class Eraser:
             **held_in_ledger(ledger, self._home, tenant),
             **self._keeper.held(tenant),
             "vectors": int(tenant in tenants_in(self._home / _VECTORS)),
+            "datasets": held_folders(ledger, self._home, tenant),
             **held_in_store(self._store, tenant),
         }
 

@@ -10,13 +10,14 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import msgspec
 
-from data.chain import GENESIS, Entry, chained, follow
+from data.chain import GENESIS, PAGE_BYTES, Entry, chained, follow, page_of
 from data.claims import TenantId
 from data.errors import ConflictError, InvalidValueError, KiteError
 from data.knowledge import Change
@@ -38,6 +39,14 @@ _OF_TENANT = """
 SELECT seq, ts, tenant, actor, kind, key, payload, sha256 FROM entries
 WHERE tenant = ? AND seq > ? AND (? IS NULL OR kind = ?) ORDER BY seq LIMIT 1000
 """
+#: Where the last rows begin: so many of them, and so many bytes; lengths are told without reading payloads.
+_BEFORE_LAST = """
+SELECT min(seq) - 1 FROM (
+    SELECT seq, sum(length(payload)) OVER (ORDER BY seq DESC) AS bytes
+    FROM (SELECT seq, payload FROM entries ORDER BY seq DESC LIMIT ?)) WHERE bytes <= ?
+"""
+#: Bytes of payloads whose chain is followed when a home is opened, about a second's worth.
+VERIFIED_BYTES = 8 * PAGE_BYTES
 _KNOWLEDGE_SEQ = f"SELECT max(seq) FROM entries WHERE {IS_KNOWLEDGE} AND seq <= ?"  # noqa: S608 - constant
 #: Of a compaction: whose row it is (no tenant's), its kind and its key.
 _SYSTEM, _COMPACT, _HORIZON = TenantId(""), "ledger.compact", "horizon"
@@ -103,10 +112,9 @@ class Ledger:
             return [pen.write(writing) for writing in writings]
 
     def read(self, after_seq: int, limit: int) -> list[Entry]:
-        """Return at most ``limit`` entries after a position, in order."""
-        with self._database.reading() as connection:
-            rows = connection.execute(_READ, (after_seq, limit)).fetchall()
-        return [Entry(*row) for row in rows]
+        """Return at most ``limit`` entries after a position, in order; fewer where they are large."""
+        with self._database.reading() as connection, closing(connection.cursor()) as cursor:
+            return page_of(cursor.execute(_READ, (after_seq, limit)))
 
     def read_sound(self, after_seq: int, limit: int) -> list[Entry]:
         """Return what :meth:`read` does, once the chain holds from the row before: what views take in.
@@ -157,12 +165,12 @@ class Ledger:
         """Yield a tenant's rows in order, all or those of a kind."""
         after = 0
         while True:
-            with self._database.reading() as connection:
-                page = connection.execute(_OF_TENANT, (tenant, after, kind, kind)).fetchall()
+            with self._database.reading() as connection, closing(connection.cursor()) as cursor:
+                page = page_of(cursor.execute(_OF_TENANT, (tenant, after, kind, kind)))
             if not page:
                 return
-            yield from (Entry(*row) for row in page)
-            after = page[-1][0]
+            yield from page
+            after = page[-1].seq
 
     def requests_of(self, tenant: TenantId) -> int:
         """Return how many requests of a tenant are known by name."""
@@ -187,12 +195,12 @@ class Ledger:
         return bool(self._number(sql, tenant, idempotency_key))
 
     def verify(self, *, last: int | None = None) -> int:
-        """Walk the whole chain, or its ``last`` rows, and return its length.
+        """Walk the whole chain, or its ``last`` rows (fewer where they are large), and return its length.
 
         Raises:
             CorruptDataError: names the first position that does not hold.
         """
-        after = 0 if last is None else max(0, self.head() - last)
+        after = 0 if last is None else self._number(_BEFORE_LAST, last, VERIFIED_BYTES)
         while page := self.read_sound(after, 5_000):
             after = page[-1].seq
         return after

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
@@ -59,7 +60,7 @@ def erasures(ledger: Ledger) -> dict[TenantId, ErasureRow]:
 def held_in_ledger(ledger: Ledger, home: Path, tenant: TenantId) -> dict[str, int]:
     """Count the rows that still tell something of a tenant, its segments, and the names of its requests."""
     rows, files = 0, 0
-    for entry in (*ledger.entries_of(tenant), *_records(ledger, tenant)):
+    for entry in chain(ledger.entries_of(tenant), _records(ledger, tenant)):
         rows += _tells(ledger, entry)
         files += _holds_segment(home, entry)
     return {"ledger: rows": rows, "ledger: requests": ledger.requests_of(tenant), "segments": files}
@@ -75,7 +76,7 @@ def erase_rows(ledger: Ledger, home: Path, tenant: TenantId, *, before: int) -> 
     """
     changed: dict[int, Entry] = {}
     discarded: list[str] = []
-    for entry in [*ledger.entries_of(tenant), *_records(ledger, tenant)]:
+    for entry in chain(ledger.entries_of(tenant), _records(ledger, tenant)):
         if entry.seq < before and _tells(ledger, entry):
             changed[entry.seq] = _bare(home, entry, discarded)
     ledger.replace_rows(changed, tenant, discarded)
@@ -87,8 +88,8 @@ def _records(ledger: Ledger, tenant: TenantId) -> Iterator[Entry]:
 
 
 def _is_last_record(ledger: Ledger, entry: Entry) -> bool:
-    """Return whether this is the last word on a key or tenant once it is to be erased: it tells nothing."""
-    if entry.kind not in {"key.put", "tenant.put"}:
+    """Return whether this is the last word on a key, dataset or tenant to be erased: it tells nothing."""
+    if entry.kind not in {"key.put", "tenant.put", "dataset.delete"}:
         return False
     last = ledger.latest(entry.tenant, entry.kind, entry.key)
     of = TenantId(entry.key) if entry.kind == "tenant.put" else entry.tenant

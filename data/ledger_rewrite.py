@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Mapping
 from pathlib import Path
 
-from data.chain import GENESIS, Entry, chained, follow
+from data.chain import GENESIS, Entry, chained, follow, page_of
 
 _ROWS = """
 SELECT seq, ts, tenant, actor, kind, key, payload, sha256 FROM entries WHERE seq > ? ORDER BY seq LIMIT ?
@@ -33,7 +33,7 @@ def rewrite(connection: sqlite3.Connection, path: Path, changed: Mapping[int, En
     after = min(changed) - 1
     before = [Entry(*row) for row in connection.execute(_ROWS, (after - 1, 1))] if after else []
     old = new = before[0].sha256 if before else GENESIS
-    while page := [Entry(*row) for row in connection.execute(_ROWS, (after, _PAGE))]:
+    while page := page_of(connection.execute(_ROWS, (after, _PAGE))):
         old = follow(old, page, after=after)
         fresh = []
         for entry in page:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from data.datasets.ports import VectorDatasets
 from data.lookup import KnowledgeReader
 from data.models.conformal import ConformalLabels
 from data.ports import Clock, Embedder, KeyValueStore, Scorer, StanceModel, TextAnalyser, VectorIndex
@@ -25,6 +26,7 @@ class Parts:
     ``conformal`` is what it is made from, and without it no tenant is recalibrated. ``reliability`` is the
     aggregator's record of held-out answers (``data.models.reliability``), ``None`` where it has none.
     ``syntax_folder`` is where the syntax pipeline lies; frameworks that may use it open it where they run.
+    ``datasets`` are the vector datasets, ``None`` where an installation keeps none.
     """
 
     reader: KnowledgeReader
@@ -39,3 +41,4 @@ class Parts:
     conformal: ConformalLabels | None = None
     reliability: Mapping[str, Any] | None = None
     syntax_folder: Path | None = None
+    datasets: VectorDatasets | None = None

@@ -27,6 +27,8 @@ def prefixes(tenant: TenantId) -> dict[str, str]:
         "store: sessions": f"session/{tenant}/",
         "store: steps": f"session-step/{tenant}/",
         "store: limits": f"limit:{{{tenant}}}:",
+        "store: transfers": f"transfer/{tenant}/",
+        "store: answers": f"answer/{tenant}/",
     }
 
 

@@ -8,17 +8,22 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from configs.errors import ConfigError
 from configs.schema import Settings
 from configs.version import VERSION
 from data.changes import VerdictRecord, put_verdict
 from data.claims import fingerprint
+from data.datasets.transfer import FOLDER as TRANSFERS
+from data.datasets.transfer_desk import Transfers
 from data.evidence import ClaimBatch
 from data.knowledge import Change
 from data.models.reliability import ladder_of
@@ -174,6 +179,22 @@ def build_verdict_desk(
     if not settings.verdicts.record:
         return None
     return VerdictDesk(parts.reader, verifier.derive, model_bundle=retriever.model_bundle)
+
+
+def build_transfers(parts: Parts, home: Path) -> Transfers | None:
+    """Return what imports and exports vectors; ``None`` where there are no vector datasets."""
+    if parts.datasets is None:
+        return None
+    return Transfers(parts.datasets, parts.store, parts.clock, home / TRANSFERS)
+
+
+def build_embed(parts: Parts) -> Callable[[Sequence[str]], Awaitable[NDArray[np.float32]]]:
+    """Return the embedder as an async callable that runs in threads."""
+
+    async def embed(texts: Sequence[str]) -> NDArray[np.float32]:
+        return await asyncio.to_thread(parts.embedder.embed, texts)
+
+    return embed
 
 
 def in_process_frameworks(parts: Parts, settings: Settings) -> dict[str, Framework]:

@@ -32,6 +32,9 @@ from deployments.door import KeyedDoor
 from deployments.limiter import Limiter, headers
 from deployments.services import AccessServices
 
+#: What of a tenant that nobody set anything for.
+NO_OVERRIDES = LimitOverrides()
+
 
 @dataclass(frozen=True, slots=True)
 class AccessParts:
@@ -127,7 +130,7 @@ def _door(settings: Settings, parts: AccessParts, directory: AccessDirectory, li
 def _limiter(settings: Settings, parts: AccessParts, directory: AccessDirectory | None) -> Limiter:
     def overrides(tenant: TenantId) -> LimitOverrides:
         record = directory.tenant(tenant) if directory else None
-        return record.limits if record else LimitOverrides()
+        return record.limits if record else NO_OVERRIDES
 
     return Limiter(
         parts.store,

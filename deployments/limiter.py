@@ -203,7 +203,7 @@ class Limiter:
         overrides = self._overrides(principal.tenant)
         asked = (principal.tenant, principal.subject, operation, address)
         known = self._known.get(asked)
-        if known is None or known.overrides != overrides:
+        if known is None or not (known.overrides is overrides or known.overrides == overrides):
             if len(self._known) >= MOST_KNOWN:
                 self._known.clear()
             known = self._known[asked] = self._subjects_of(principal, operation, address, overrides)

@@ -9,12 +9,17 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequen
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from data.access.desk import AccessDesk
 from data.access.principal import Principal
 from data.access.tokens import AccessToken
 from data.audit.event import AuditEvent
 from data.audit.port import AuditSink
 from data.claims import Rejected, TenantId
+from data.datasets.ports import VectorDatasets
+from data.datasets.transfer_desk import Transfers
 from data.erasure import Erased
 from data.ports import Clock, KeyValueStore
 from data.questions import Question
@@ -62,6 +67,11 @@ class ApiLimits:
     sessions_per_tenant: int = 10_000
     sparql_timeout_s: float = 10.0
     sparql_rows: int = 10_000
+    #: Largest body that writes vectors; a thousand of 384 numbers are about 8 MB.
+    vector_body_bytes: int = 64 * 1024 * 1024
+    #: Largest file of vectors in one request, and how long that, or an export's, may take to travel, seconds.
+    import_body_bytes: int = 1024 * 1024 * 1024
+    file_timeout_s: float = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,5 +164,11 @@ class Services:
     knowledge: KnowledgeDesk | None = None
     #: Verdicts as they were recorded, and their replay; ``None`` where none are recorded.
     verdicts: VerdictDesk | None = None
+    #: Vector datasets; ``None`` where an installation keeps none.
+    vectors: VectorDatasets | None = None
+    #: Imports and exports of them; ``None`` where an installation keeps no files.
+    transfers: Transfers | None = None
+    #: Turns texts into unit vectors, as ``data.ports.Embedder`` does; ``None`` where none are embedded.
+    embed: Callable[[Sequence[str]], Awaitable[NDArray[np.float32]]] | None = None
     #: Takes a text to its claims; ``None`` where an installation takes claims only.
     extract: Extract | None = None

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
+import secrets
 from collections.abc import Mapping
 from urllib.parse import unquote_plus
 
 from data.access import tokens
 from data.access.compact import MAX_BYTES, Compact, refuse
 from data.access.directory import AccessDirectory
-from data.access.keys import PREFIX, REFUSED, Refusal, check, parse, standing
+from data.access.keys import PREFIX, REFUSED, Refusal, check, hash_of, parse, standing
 from data.access.principal import Principal
 from data.access.records import KeyRecord
 from data.access.roles import Role, highest, permits
@@ -24,6 +26,9 @@ from data.errors import AuthError, CredentialError, ForbiddenError, InvalidValue
 from data.ports import Clock
 
 MISSING = "No credential came with the request: send Authorization: ApiKey KEY, or a Bearer token."
+
+#: Keys remembered as good lately.
+MOST_REMEMBERED = 10_000
 
 
 class Authenticator:
@@ -46,6 +51,10 @@ class Authenticator:
         self._clock = clock
         self._issuer = issuer
         self._verifier = verifier
+        #: Id and hash of keys that were good lately, by a mark of their text that only this process can make:
+        #: taking a key's text apart and hashing it costs more than all the rest.
+        self._lately: dict[bytes, tuple[str, str]] = {}
+        self._mark_key = secrets.token_bytes(32)
 
     def authenticate(
         self,
@@ -103,10 +112,17 @@ class Authenticator:
         return self._issuer.issue(record, _scoped(record, scope))
 
     def _bearer(self, text: str, address: str) -> KeyRecord:
-        record = self._directory.key(parse(text))
-        refusal = check(record, text, self._pepper, address=address, now_s=self._clock.now_s())
+        mark = hashlib.blake2b(text.encode("utf-8", "replace"), key=self._mark_key, digest_size=32).digest()
+        remembered = self._lately.get(mark)
+        key_id, hashed = remembered or (parse(text), hash_of(text, self._pepper))
+        record = self._directory.key(key_id)
+        refusal = check(record, hashed, address=address, now_s=self._clock.now_s())
         if refusal is not None or record is None:
             raise CredentialError(REFUSED, refusal or Refusal.UNKNOWN)
+        if remembered is None:
+            if len(self._lately) >= MOST_REMEMBERED:
+                self._lately.clear()
+            self._lately[mark] = (key_id, hashed)
         return record
 
     def _of_key(self, record: KeyRecord, role: Role, wanted: str | None) -> Principal:

@@ -129,14 +129,11 @@ def hash_of(text: str, pepper: bytes) -> str:
     return hmac.digest(pepper, text.encode("utf-8", "replace"), "sha256").hex()
 
 
-def check(
-    record: KeyRecord | None, text: str, pepper: bytes, *, address: str, now_s: float
-) -> Refusal | None:
-    """Return why a key does not let its bearer in now; ``None``: it does.
+def check(record: KeyRecord | None, hashed: str, *, address: str, now_s: float) -> Refusal | None:
+    """Return why a key whose text has this hash (``hash_of``) lets nobody in now; ``None``: it does.
 
     Takes as long for a key that does not exist as for one whose secret is wrong.
     """
-    hashed = hash_of(text, pepper)
     matches = hmac.compare_digest(hashed, record.hashed if record else "0" * 64)
     if record is None:
         return Refusal.UNKNOWN

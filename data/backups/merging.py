@@ -11,7 +11,6 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -23,8 +22,10 @@ from data.backups.plan import Plan, planned_rows
 from data.backups.source import LedgerSource, backup_lock, ledger_path, writable
 from data.backups.staging import Staging
 from data.backups.worker import segment_content
+from data.chain import PAGE_BYTES
 from data.changes import SegmentRef, read_segment_ref
 from data.claims import TenantId
+from data.datasets.changes import DELETE_DATASET, VECTOR_KINDS
 from data.errors import InvalidValueError
 from data.knowledge import Change
 from data.ledger import Entry
@@ -32,9 +33,10 @@ from data.ports import WriteReceipt
 from data.redaction import is_erased
 
 #: Chosen stores: the kinds of things that a ledger holds.
-STORES = ("document", "fact", "source", "pattern", "graph", "verdict", "feedback", "calibration")
-#: What was said stays said: these come back but are neither changed nor removed.
-_HISTORY = frozenset({"verdict", "feedback", "calibration"})
+STORES = ("document", "fact", "source", "pattern", "graph", "verdict", "feedback", "calibration", "dataset")
+#: What was said stays said: these come back but are neither changed nor removed. So does a vector dataset:
+#: one that is gone comes back whole, one that is there stays as it is.
+_HISTORY = frozenset({"verdict", "feedback", "calibration", "dataset"})
 _BATCH = 500
 #: What a thing is called: its store and its id.
 Key = tuple[str, str]
@@ -200,6 +202,7 @@ def _writing(
         else:
             loaded[thing.segment.uri] = thing.segment
             numbers[thing.segment.uri] += 1
+    yield from _vectors_of({key for store, key in back if store == "dataset"}, past, tenant)
     for uri, ref in sorted(loaded.items()):
         if ref.kind == "graph" or numbers[uri] == ref.rows:
             yield changes.load_segment(ref, tenant, actor="restore")
@@ -207,6 +210,18 @@ def _writing(
         for key, value in _values_of(staging.home, ref):
             if key in back and back[key].segment == ref:
                 yield _put(key, value, tenant)
+
+
+def _vectors_of(datasets: set[str], past: LedgerSource, tenant: TenantId) -> Iterator[Change]:
+    """Yield what was written to datasets that come back, in its order."""
+    if not datasets:
+        return
+    # What was written to one that was removed and made again is the later one's alone.
+    born = {entry.key: entry.seq for entry in past.entries_of(tenant) if entry.kind == DELETE_DATASET}
+    for entry in past.entries_of(tenant):
+        is_written = entry.key in datasets and entry.kind in VECTOR_KINDS and not is_erased(entry.payload)
+        if is_written and entry.seq > born.get(entry.key, 0):
+            yield Change(entry.kind, entry.key, entry.payload, tenant, "restore")
 
 
 def _put(key: Key, value: Any, tenant: TenantId) -> Change:
@@ -222,10 +237,20 @@ def _removals(gone: Iterable[Key], tenant: TenantId) -> Iterator[Change]:
         yield Change(f"{store}.delete", name, b"{}", tenant, "restore")
 
 
+def _batches(wanted: Iterable[Change]) -> Iterator[list[Change]]:
+    """Yield changes to be written together: so many, or so many bytes."""
+    batch: list[Change] = []
+    for change in wanted:
+        batch.append(change)
+        if len(batch) >= _BATCH or sum(len(one.payload) for one in batch) >= PAGE_BYTES:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
 def _append(home: Path, staging: Staging, keeper: Appends, wanted: Iterable[Change], *, seq: int) -> None:
-    waiting = iter(wanted)
-    number = 0
-    while batch := list(islice(waiting, _BATCH)):
+    for number, batch in enumerate(_batches(wanted)):
         for change in batch:
             if change.kind == "segment.load":
                 segments.durable_write(home / change.key, staging.path(change.key).read_bytes())
@@ -234,4 +259,3 @@ def _append(home: Path, staging: Staging, keeper: Appends, wanted: Iterable[Chan
         ).hexdigest()
         # The position makes the key of another restore another one; the content, that of another batch.
         keeper.append(batch, idempotency_key=f"restore/{seq}/{number}/{digest}")
-        number += 1

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from data.backups.manifest import Position
 from data.backups.parts import GROUP_ROWS, Request, Row
+from data.chain import page_of
 from data.changes import SegmentRef, read_segment_ref
 from data.claims import TenantId
 from data.errors import ConflictError, CorruptDataError, NotFoundError, StoreUnavailableError
@@ -23,7 +24,7 @@ from data.segments import durable_write
 from data.sqlite import BUSY_TIMEOUT_S
 
 #: A part of a backup ends at the first block of rows after which it has this many rows, or bytes.
-PART_ROWS, PART_BYTES, _BLOCK = 50_000, 64 << 20, 1_000
+PART_ROWS, PART_BYTES, _BLOCK = 50_000, 64 << 20, 50
 #: The position before the first row.
 START = Position(0, GENESIS.hex())
 
@@ -141,12 +142,11 @@ class LedgerSource:
         sql = "SELECT * FROM entries WHERE tenant = ? AND seq > ? ORDER BY seq LIMIT ?"
         while True:
             with self._named():
-                page = self._connection.execute(sql, (tenant, after, GROUP_ROWS)).fetchall()
+                page = page_of(self._connection.execute(sql, (tenant, after, GROUP_ROWS)))
             if not page:
                 return
-            for row in page:
-                yield Entry(*row)
-            after = page[-1][0]
+            yield from page
+            after = page[-1].seq
 
     def close(self) -> None:
         """Close the file."""

@@ -17,13 +17,14 @@ from pathlib import Path
 from data.backups.derived import VECTORS
 from data.backups.source import new_lineage
 from data.backups.staging import Staging
+from data.datasets.ledger_rows import FOLDER as DATASETS
 from data.errors import ConflictError, CorruptDataError
 from data.segments import FOLDER as SEGMENTS
 from data.segments import sync_folder
 from data.views.library import FOLDER as VIEWS
 
 #: What follows from the ledger, and the cache, whose verdicts would be of another history.
-_FOLLOWING = (VIEWS, VECTORS, "cache")
+_FOLLOWING = (VIEWS, VECTORS, DATASETS, "cache")
 
 
 def swap_in(home: Path, staging: Staging) -> Path | None:

@@ -44,3 +44,5 @@ class Quotas:
     patterns: int | None = None
     sessions: int | None = None
     keys: int | None = None
+    datasets: int | None = None
+    vectors: int | None = None

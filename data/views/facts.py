@@ -26,7 +26,7 @@ from data.ports import Query
 from data.redaction import is_erased
 from data.views.fact_rows import facts_schema
 from data.views.naming import name_key, runs_of, words_of
-from data.views.view import IDLE_LIMIT, LIVE, digest_of
+from data.views.view import IDLE_LIMIT, LIVE, digest_of, weight_of
 
 #: Verdict rows kept in memory before they are written together.
 MAX_PENDING = 1_000
@@ -114,7 +114,7 @@ class FactsView:
                 raise StoreUnavailableError(f"The store {path} is open in another process: stop it.") from exc
             raise CorruptDataError(f"The store {path} is damaged: {exc}; rebuild or restore it.") from exc
         self._stored_seq = int(row[0] or 0) if row else 0
-        self._applied_seq = self._stored_seq
+        self._applied_seq, self._idle = self._stored_seq, 0
         # The first query loads DuckDB's Arrow bridge: here, not while somebody waits.
         self.facts_about([Query(SHARED_TENANT, "warm", 0)], 1)
 
@@ -132,7 +132,8 @@ class FactsView:
                 batch.take(entry)
             held, last = len(self._pending) + len(verdicts), fresh[-1].seq
             self._pending += verdicts
-            if batch.is_needed() or held >= MAX_PENDING or last - self._stored_seq >= IDLE_LIMIT:
+            self._idle += weight_of(fresh)
+            if batch.is_needed() or held >= MAX_PENDING or self._idle >= IDLE_LIMIT:
                 try:
                     self._write(batch, last)
                 except BaseException:
@@ -278,7 +279,7 @@ class FactsView:
         except self._errors as exc:
             raise StoreUnavailableError(f"The store {self._path.name} cannot be written: {exc}.") from exc
         self._pending.clear()
-        self._stored_seq = last
+        self._stored_seq, self._idle = last, 0
 
 
 class _Batch:

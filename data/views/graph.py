@@ -33,7 +33,7 @@ from data.rdf import LABELS, SOURCES, readable
 from data.redaction import is_erased
 from data.views.graph_terms import Quad, Term, data_block, number_of, statement_of
 from data.views.naming import name_key, runs_of, words_of
-from data.views.view import IDLE_LIMIT, LIVE, digest_of
+from data.views.view import IDLE_LIMIT, LIVE, digest_of, weight_of
 
 #: Names of states of graphs, see ``GraphView.version``.
 _VERSIONS = count(1)
@@ -98,7 +98,7 @@ class GraphView:
             if _LOCKED.search(str(exc)):
                 raise StoreUnavailableError(f"The store {path} is open in another process: stop it.") from exc
             raise CorruptDataError(f"The store {path} is damaged: {exc}; rebuild or restore it.") from exc
-        self._applied_seq = self._stored_seq
+        self._applied_seq, self._idle = self._stored_seq, 0
 
     def apply(self, entries: Sequence[Entry]) -> None:
         """Take in entries in ``seq`` order, each in one transaction."""
@@ -107,7 +107,8 @@ class GraphView:
                 if entry.seq > self._applied_seq:
                     self._take(entry)
                     self._applied_seq = entry.seq
-            if self._applied_seq - self._stored_seq >= IDLE_LIMIT:
+                    self._idle += weight_of((entry,))
+            if self._idle >= IDLE_LIMIT:
                 self._commit("", self._applied_seq)
 
     def applied_seq(self) -> int:
@@ -271,7 +272,7 @@ class GraphView:
         keep = f'INSERT DATA {{ GRAPH <{_META}> {{ <urn:kite:view> <urn:kite:applied> "{seq}" }} }}'
         with self._named_errors():
             self._store.update(" ; ".join(part for part in (update, forget, keep) if part))
-        self._stored_seq = seq
+        self._stored_seq, self._idle = seq, 0
 
     @contextmanager
     def _named_errors(self) -> Iterator[None]:

@@ -19,8 +19,9 @@ from data.sqlite import Database
 
 #: ``removed_seq`` of rows that are still there.
 LIVE = 2**62
-#: How many entries of no interest pass before the position is stored: bounds the replay after a crash.
-IDLE_LIMIT = 10_000
+#: How many entries of no interest pass before the position is stored, one of many bytes counting as many:
+#: bounds the replay after a crash.
+IDLE_LIMIT, IDLE_BYTES = 10_000, 8_192
 
 _META = "CREATE TABLE IF NOT EXISTS meta(key TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
 
@@ -54,6 +55,11 @@ class View(Protocol):
         ...
 
 
+def weight_of(entries: Iterable[Entry]) -> int:
+    """Return how much of ``IDLE_LIMIT`` entries use up."""
+    return sum(1 + len(entry.payload) // IDLE_BYTES for entry in entries)
+
+
 class SqliteView:
     """The bookkeeping of a view in one SQLite file. Subclasses give ``name``, ``kinds`` and ``_take``.
 
@@ -77,6 +83,7 @@ class SqliteView:
         with self._database.reading() as connection:
             self._stored_seq = read_meta(connection, "applied_seq")
         self._applied_seq = self._stored_seq
+        self._idle = 0
 
     def _check_format(self, path: Path) -> None:
         """Refuse a file of another format; give a new one its format before any table is made."""
@@ -103,11 +110,12 @@ class SqliteView:
             return
         wanted = [entry for entry in fresh if entry.kind in self.kinds and not is_erased(entry.payload)]
         last = fresh[-1].seq
-        if wanted or last - self._stored_seq >= IDLE_LIMIT:
+        self._idle += weight_of(fresh)
+        if wanted or self._idle >= IDLE_LIMIT:
             with self._database.writing() as connection:
                 self._take(connection, wanted)
                 write_meta(connection, "applied_seq", last)
-            self._stored_seq = last
+            self._stored_seq, self._idle = last, 0
         self._applied_seq = last
 
     def applied_seq(self) -> int:

@@ -97,6 +97,8 @@ class QuotaFields(StrictBody):
     patterns: Bound | None = None
     sessions: Bound | None = None
     keys: Bound | None = None
+    datasets: Bound | None = None
+    vectors: Bound | None = None
 
 
 class TenantRequest(StrictBody):

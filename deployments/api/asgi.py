@@ -21,6 +21,7 @@ from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 
 from deployments.api.admin_endpoints import admin_endpoints
+from deployments.api.dispatch import DispatchMiddleware, Route
 from deployments.api.errors import problem
 from deployments.api.guard import Guard
 from deployments.api.knowledge_endpoints import IDEMPOTENCY_KEY, knowledge_endpoints, verdict_endpoints
@@ -52,6 +53,13 @@ from deployments.api.schemas import (
     VerifyTextRequest,
 )
 from deployments.api.text_wire import ExtractAnswer, VerifyTextAnswer
+from deployments.api.vector_endpoints import LARGE_BODIES, vector_endpoints
+from deployments.api.vector_transfer_endpoints import (
+    FILES,
+    IMPORT_BODIES,
+    IMPORT_TASK,
+    transfer_endpoints,
+)
 from deployments.api.wire import (
     CalibrationAnswer,
     FeedbackAnswer,
@@ -120,6 +128,8 @@ def create_app(services: Services) -> FastAPI:
         *_calibration_endpoints(services),
         *knowledge_endpoints(services),
         *verdict_endpoints(services),
+        *vector_endpoints(services),
+        *transfer_endpoints(services),
         *admin_endpoints(services, rules),
         *_service_endpoints(services, pages),
     ]
@@ -131,12 +141,15 @@ def create_app(services: Services) -> FastAPI:
     )
     app.router.route_class = DirectRoute
     guard = Guard(services)
+    routes = [
+        Route(endpoint.method, (prefix + endpoint.path).rstrip("/") or "/", guard.around(endpoint))
+        for endpoint in endpoints
+        for prefix in PREFIXES
+    ]
+    for route in routes:
+        app.router.add_api_route(route.path, route.handler, methods=[route.method], response_class=Response)
+    app.add_middleware(DispatchMiddleware, routes=routes)
     for prefix in PREFIXES:
-        for endpoint in endpoints:
-            path = (prefix + endpoint.path).rstrip("/") or "/"
-            app.router.add_api_route(
-                path, guard.around(endpoint), methods=[endpoint.method], response_class=Response
-            )
         app.mount(f"{prefix}/docs/assets", StaticFiles(directory=_swagger_files()))
     app.openapi = lambda: document  # type: ignore[method-assign]
     app.add_exception_handler(HTTPException, _answer_routing_error)
@@ -159,9 +172,20 @@ def _lifespan(services: Services) -> Callable[[FastAPI], AbstractAsyncContextMan
 def _add_middleware(app: FastAPI, services: Services) -> None:
     """Add the middleware, innermost first: each one added runs outside those before it."""
     limits = services.limits
-    advice = {"/knowledge/import": f"load the file with {TASK}"}
-    app.add_middleware(BodyLimitMiddleware, limit_bytes=limits.body_bytes, advice=advice)
-    app.add_middleware(BoundaryMiddleware, timeout_s=limits.request_timeout_s)
+    advice = {
+        "/knowledge/import": f"load the file with {TASK}",
+        "/vectors/batch": "send fewer vectors at once",
+        "/import": f"load the file with {IMPORT_TASK}",
+    }
+    app.add_middleware(
+        BodyLimitMiddleware,
+        limit_bytes=limits.body_bytes,
+        advice=advice,
+        larger={LARGE_BODIES: limits.vector_body_bytes, IMPORT_BODIES: limits.import_body_bytes},
+    )
+    app.add_middleware(
+        BoundaryMiddleware, timeout_s=limits.request_timeout_s, longer={FILES: limits.file_timeout_s}
+    )
     app.add_middleware(GZipMiddleware, minimum_size=GZIP_MIN_BYTES, compresslevel=GZIP_LEVEL)
     app.add_middleware(ClientHeadersMiddleware)
     if services.transport.cors_origins:
@@ -297,9 +321,11 @@ async def _answer_routing_error(request: Request, exc: Exception) -> Response:
 
 
 def _methods_of(request: Request) -> str:
-    """Return the methods of a request's path; one without parameters goes before those with."""
-    path = request.scope["path"]
+    """Return the methods of a request's path; one with fewer parameters goes before those with more."""
     routes = [route for route in request.app.router.routes if isinstance(route, APIRoute)]
-    here = [route for route in routes if route.path == path]
-    here = here or [route for route in routes if route.path_regex.match(path)]
-    return ", ".join(sorted({method for route in here for method in route.methods or ()}))
+    here = [route for route in routes if route.path_regex.match(request.scope["path"])]
+    least = min(len(route.param_convertors) for route in here)
+    named = {
+        method for route in here if len(route.param_convertors) == least for method in route.methods or ()
+    }
+    return ", ".join(sorted(named))

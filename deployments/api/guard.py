@@ -27,6 +27,8 @@ from deployments.services import Services
 
 #: Header by which a key of the installation says for which tenant it acts.
 TENANT_HEADER = "x-kite-tenant"
+#: The headers of a credential, in its order.
+_SHOWN = (b"authorization", b"x-api-key", TENANT_HEADER.encode())
 #: What the audit calls whoever showed no good credential, and the tenant such lines stand under.
 ANONYMOUS, NOBODY = "anonymous", SYSTEM_TENANT
 
@@ -56,7 +58,10 @@ class Guard:
         except Exception as exc:
             await self._note(endpoint, request, address, exc)
             raise
-        response.headers.update(headers)
+        # Straight into the list: no name of these is there before, and setting each would look for it.
+        response.raw_headers.extend(
+            (name.lower().encode(), value.encode()) for name, value in headers.items()
+        )
         await self._note(endpoint, request, address, response)
         return response
 
@@ -102,13 +107,14 @@ class Guard:
 
 
 def _credential(request: Request, address: str) -> Credential:
-    headers = request.headers
-    for name in ("authorization", "x-api-key", TENANT_HEADER):
-        if len(headers.getlist(name)) > 1:
-            raise AuthError(f"The header {name} came more than once: send it once.")
-    return Credential(
-        headers.get("authorization"), headers.get("x-api-key"), headers.get(TENANT_HEADER), address
-    )
+    found: dict[bytes, str] = {}
+    for name, value in request.scope["headers"]:
+        if name in _SHOWN:
+            if name in found:
+                raise AuthError(f"The header {name.decode()} came more than once: send it once.")
+            found[name] = value.decode("latin-1")
+    authorization, api_key, tenant = map(found.get, _SHOWN)
+    return Credential(authorization, api_key, tenant, address)
 
 
 def _authorise(principal: Principal, rule: Access) -> None:

@@ -8,10 +8,9 @@ without their message. Whatever has the shape of a secret is masked, whoever log
 from __future__ import annotations
 
 import logging
-import sys
 import traceback
 from datetime import UTC, datetime
-from typing import Any, TextIO
+from typing import Any
 
 import msgspec
 
@@ -47,9 +46,8 @@ def describe_exception(exc: BaseException | None) -> dict[str, Any]:
     return {"type": type(exc).__name__, "at": places}
 
 
-def configure_logging(level: str = "INFO", stream: TextIO | None = None) -> None:
-    """Send the records of the ``kite`` loggers to ``stream`` (standard error by default) as JSON lines."""
-    handler = logging.StreamHandler(stream or sys.stderr)
+def configure_logging(level: str, handler: logging.Handler) -> None:
+    """Send the records of the ``kite`` loggers to ``handler`` as JSON lines."""
     handler.setFormatter(JsonFormatter())
     logger = logging.getLogger("kite")
     logger.handlers = [handler]

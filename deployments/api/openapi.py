@@ -9,10 +9,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Coroutine, Iterable, Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field
+from functools import cache
 from http import HTTPStatus
-from typing import Any, Literal
+from types import UnionType
+from typing import Any, Literal, get_args
 
+import msgspec
 from pydantic import TypeAdapter
 from starlette.requests import Request
 from starlette.responses import Response
@@ -26,6 +30,7 @@ from deployments.services import ApiLimits, Services
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 _REF = "#/components/schemas/{model}"
+_STRUCT_REF = "#/components/schemas/{name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +53,8 @@ class Endpoint:
     example: Any = None
     in_schema: bool = True
     body_types: tuple[str, ...] = ()
+    #: Schema of a body that is a form, in the dialect of OpenAPI 3.0.
+    form: Mapping[str, Any] | None = None
     status: int = 200
     limits: Mapping[str, int | float] = field(default_factory=dict)
     access: Access = field(kw_only=True)
@@ -60,7 +67,7 @@ class Endpoint:
     @property
     def has_body(self) -> bool:
         """Whether a body is sent."""
-        return self.body is not None or bool(self.body_types)
+        return self.body is not None or bool(self.body_types) or self.form is not None
 
     @property
     def description(self) -> str:
@@ -76,7 +83,9 @@ class _Components:
 
     def schema_of(self, shape: Any, mode: Literal["validation", "serialization"]) -> dict[str, Any]:
         """Return the schema of a type; models it is made of go to the components."""
-        schema = TypeAdapter(shape).json_schema(mode=mode, ref_template=_REF)
+        if structs := _structs_in(shape):
+            return self._schema_of_structs(structs)
+        schema = deepcopy(_json_schema(shape, mode))
         for name, definition in schema.pop("$defs", {}).items():
             self.schemas[name] = to_openapi_30(definition)
         title = schema.get("title", "")
@@ -85,6 +94,26 @@ class _Components:
             return {"$ref": _REF.format(model=title)}
         converted: dict[str, Any] = to_openapi_30(schema)
         return converted
+
+    def _schema_of_structs(self, structs: tuple[type[msgspec.Struct], ...]) -> dict[str, Any]:
+        found, definitions = msgspec.json.schema_components(structs, ref_template=_STRUCT_REF)
+        for name, definition in definitions.items():
+            self.schemas[name] = to_openapi_30(definition)
+        return found[0] if len(found) == 1 else {"anyOf": list(found)}
+
+
+@cache
+def _json_schema(shape: Any, mode: Literal["validation", "serialization"]) -> dict[str, Any]:
+    """Return pydantic's schema of a type, worked out once a process: it is most of the document's cost."""
+    return TypeAdapter(shape).json_schema(mode=mode, ref_template=_REF)
+
+
+def _structs_in(shape: Any) -> tuple[type[msgspec.Struct], ...]:
+    """Return the msgspec structs that a shape is one of; empty where it is something else."""
+    options = get_args(shape) if isinstance(shape, UnionType) else (shape,)
+    if all(isinstance(option, type) and issubclass(option, msgspec.Struct) for option in options):
+        return tuple(options)
+    return ()
 
 
 def build_document(endpoints: Iterable[Endpoint], services: Services) -> dict[str, Any]:
@@ -150,6 +179,8 @@ def _contents(endpoint: Endpoint, components: _Components, limits: ApiLimits) ->
     """Return what a body may be, by media type."""
     raw: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
     contents = dict.fromkeys(endpoint.body_types, raw)
+    if endpoint.form is not None:
+        contents["multipart/form-data"] = {"schema": dict(endpoint.form)}
     if endpoint.body is None:
         return contents
     content: dict[str, Any] = {"schema": components.schema_of(endpoint.body, "validation")}
@@ -204,6 +235,11 @@ _LIMIT_WORDS = {
     "session_ttl_s": "a session ends {} s after its last reset",
     "steps": "at most {} steps an episode",
     "things": "1 to {} things, all or nothing",
+    "vectors": "1 to {} vectors",
+    "datasets": "1 to {} datasets",
+    "dimensions": "at most {} dimensions",
+    "results": "at most {} results",
+    "document_chars": "text of 1 to {} characters",
     "rows": "at most {} rows",
     "text_in_rows": "at most {} characters in all rows",
     "query_chars": "query of at most {} characters",

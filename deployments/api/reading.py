@@ -59,7 +59,7 @@ async def json_body(request: Request) -> Any:
         MediaTypeError: it is not declared as JSON in UTF-8, or is compressed.
         MalformedBodyError: it is not JSON, or not UTF-8, or nested too deeply.
     """
-    _check_media_type(request)
+    check_media_type(request)
     return decode(await request.body())
 
 
@@ -113,7 +113,12 @@ def media_type_of(request: Request) -> str:
     return media_type.strip()
 
 
-def _check_media_type(request: Request) -> None:
+def check_media_type(request: Request) -> None:
+    """Refuse a body that is not declared as JSON in UTF-8.
+
+    Raises:
+        MediaTypeError: it is something else, or compressed.
+    """
     media_type = media_type_of(request)
     if media_type != "application/json" and not (
         media_type.startswith("application/") and media_type.endswith("+json")

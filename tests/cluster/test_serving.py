@@ -132,7 +132,8 @@ def test_health_metrics_and_docs_answer(kite: Kite) -> None:
         docs = client.get("/docs").text
 
     assert health["status"] == "healthy"
-    assert set(health["services"]) == FRAMEWORKS | {"knowledge", "models", "passage_index", "store"}
+    stores = {"knowledge", "models", "passage_index", "store", "vector_datasets"}
+    assert set(health["services"]) == FRAMEWORKS | stores
     assert ready.status_code == 200
     assert 'kite_framework_seconds_count{framework="empirical"}' in metrics
     assert "https://" not in docs

@@ -67,7 +67,8 @@ def test_created_key_is_known_with_all_that_was_wished(house: House) -> None:
     text, record = house.desk.create_key(wish, actor="key:admin")
 
     assert house.keeper.access_changes(0).keys == (record,)
-    assert keys.check(record, text, PEPPER, address="10.1.1.1", now_s=house.clock.now_s()) is not None
+    hashed = keys.hash_of(text, PEPPER)
+    assert keys.check(record, hashed, address="10.1.1.1", now_s=house.clock.now_s()) is not None
     assert (record.expires_s, record.hours, record.addresses) == (wish.expires_s, wish.hours, wish.addresses)
     (entry,) = house.keeper.read_entries(1, 9)
     assert (entry.kind, entry.tenant, entry.actor, entry.key) == ("key.put", A, "key:admin", record.id)
@@ -174,7 +175,8 @@ def test_ledger_of_format_2_is_brought_forward(tmp_path: Path) -> None:
     house.keeper.append([changes.put_document(Document("d", "The tower is old."))])
     house.keeper.close()
     with sqlite3.connect(path) as raw:
-        raw.execute("DROP INDEX entries_of_knowledge")
+        for index in ("knowledge_entries", "dataset_entries", "vector_entries"):
+            raw.execute(f"DROP INDEX {index}")
         raw.execute(
             "CREATE INDEX entries_knowing ON entries(seq) WHERE "
             "kind NOT IN ('verdict.put', 'feedback.put', 'calibration.put', 'ledger.compact')"
@@ -194,7 +196,7 @@ def test_ledger_of_format_2_is_brought_forward(tmp_path: Path) -> None:
         ).fetchall()
     raw.close()
     assert number == ledger_schema.FORMAT
-    assert "entries_of_knowledge" in str(plan)
+    assert "knowledge_entries" in str(plan)
     assert [one.name for one in path.parent.glob("ledger.sqlite.format*")] == []
 
 
@@ -286,7 +288,7 @@ def test_rotation_writes_successor_and_end_together(house: House) -> None:
     text, fresh = house.desk.rotate_key(record.id, actor="test", overlap_s=60.0)
     old = {one.id: one for one in house.desk.keys(A)}[record.id]
 
-    assert keys.check(fresh, text, PEPPER, address="", now_s=house.clock.now_s()) is None
+    assert keys.check(fresh, keys.hash_of(text, PEPPER), address="", now_s=house.clock.now_s()) is None
     assert (fresh.replaces, old.expires_s) == (record.id, house.clock.now_s() + 60.0)
     assert house.keeper.stats().head == head + 2
 

@@ -141,7 +141,7 @@ def test_ledger_of_a_newer_format_is_refused_and_not_touched(tmp_path: Path) -> 
     raw.close()
     content = path.read_bytes()
 
-    with pytest.raises(CorruptDataError, match="has the format 9 and this software knows 3"):
+    with pytest.raises(CorruptDataError, match="has the format 9 and this software knows 4"):
         Ledger(path, FakeClock())
     assert path.read_bytes() == content
 
@@ -173,3 +173,31 @@ def test_backup_of_format_1_is_restored_by_this_software(tmp_path: Path) -> None
     assert keeper.compact(ROWS + 1).payloads == 1
     assert keeper.verify() == ROWS + 2
     keeper.close()
+
+
+def test_ledger_of_format_3_gets_the_indexes_of_datasets(tmp_path: Path) -> None:
+    """Its rows stay as they are, and what is knowledge is counted as before, without a copy of the file."""
+    path = tmp_path / "ledger" / "ledger.sqlite"
+    Ledger(path, SystemClock()).append(written())
+    before = rows_in(path)
+    with sqlite3.connect(path) as raw:
+        for index in ("knowledge_entries", "dataset_entries", "vector_entries"):
+            raw.execute(f"DROP INDEX {index}")
+        raw.execute(
+            "CREATE INDEX entries_of_knowledge ON entries(seq) WHERE kind NOT IN ('verdict.put', "
+            "'feedback.put', 'calibration.put', 'key.put', 'tenant.put', 'ledger.compact')"
+        )
+        raw.execute("PRAGMA user_version=3")
+    raw.close()
+
+    ledger = Ledger(path, SystemClock())
+    assert (ledger.verify(), ledger.knowledge_seq()) == (ROWS, ROWS)
+    ledger.close()
+    with sqlite3.connect(path) as raw:
+        (number,) = raw.execute("PRAGMA user_version").fetchone()
+        names = {name for (name,) in raw.execute("SELECT name FROM sqlite_master WHERE type = 'index'")}
+    raw.close()
+    assert (number, rows_in(path)) == (4, before)
+    assert {"knowledge_entries", "dataset_entries", "vector_entries"} <= names
+    assert "entries_of_knowledge" not in names
+    assert list(path.parent.glob("ledger.sqlite.format*")) == []

@@ -48,6 +48,8 @@ def requests(chance: random.Random, me: Tenant, others: Sequence[Tenant]) -> Ite
         _session,
         _claim,
         _admin,
+        _dataset,
+        _vectors,
     ]
     while True:
         method, path, more = chance.choice(makers)(chance, chance.choice(others))
@@ -149,6 +151,47 @@ def _admin(chance: random.Random, other: Tenant) -> Asked:
             ("GET", "/admin/audit/export", {}),
             ("GET", "/rate-limits/usage", {}),
             ("GET", "/metrics", {}),
+        ]
+    )
+
+
+def _dataset(chance: random.Random, other: Tenant) -> Asked:
+    path = f"/datasets/{_id(chance, other, 'datasets')}"
+    vector = {"document_id": "quokka", "values": [1.0, 0.0]}
+    return chance.choice(
+        [
+            ("GET", "/datasets", {"params": {"page_size": 1_000}}),
+            ("GET", path, {}),
+            ("GET", f"{path}/stats", {}),
+            ("GET", f"{path}/index", {}),
+            ("PUT", path, {"json": {"description": "mine"}, "headers": _if_match(chance, other)}),
+            ("DELETE", path, {}),
+            ("DELETE", f"{path}/index", {}),
+            ("POST", f"{path}/index", {"json": {"force_rebuild": True}}),
+            ("POST", f"{path}/vectors/batch", {"json": {"vectors": [vector], "overwrite": True}}),
+            ("POST", f"{path}/documents", {"json": {"text": "The Quokka tower.", "overwrite": True}}),
+            ("POST", f"{path}/export", {"json": {"format": "jsonl"}}),
+        ]
+    )
+
+
+def _vectors(chance: random.Random, other: Tenant) -> Asked:
+    path = f"/datasets/{_id(chance, other, 'datasets')}"
+    options = {"top_k": 50, "include_values": True, "filters": chance.choice((None, "document_id = 'tower'"))}
+    by_vector = {"query_vector": [1.0, 0.0], "options": options}
+    both = {**by_vector, "query_text": "Quokka tower"}
+    several = {"dataset_ids": [*other.ids["datasets"], "0" * 32][: chance.randrange(1, 4)], **by_vector}
+    return chance.choice(
+        [
+            ("GET", f"{path}/vectors", {"params": {"include_values": "true", **_limit(chance)}}),
+            ("GET", f"{path}/vectors/tower", {"headers": _if_none_match(chance, other)}),
+            ("PUT", f"{path}/vectors/tower", {"json": {"language": "en"}}),
+            ("DELETE", f"{path}/vectors/tower", {}),
+            ("DELETE", f"{path}/vectors/batch", {"json": {"ids": ["tower"]}}),
+            ("POST", f"{path}/search", {"json": by_vector}),
+            ("POST", f"{path}/search/text", {"json": {"query_text": "Quokka tower"}}),
+            ("POST", f"{path}/search/hybrid", {"json": both}),
+            ("POST", "/search/multi-dataset", {"json": several}),
         ]
     )
 

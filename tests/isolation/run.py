@@ -88,6 +88,11 @@ def everybody_still_has_its_own(tenants: Sequence[Tenant]) -> bool:
         for tenant in tenants
         for kind in ("documents", "facts", "sources", "patterns", "graph")
         for name in tenant.ids[kind]
+    ) and all(
+        tenant.secret in tenant.send("GET", path).text
+        for tenant in tenants
+        for name in tenant.ids["datasets"]
+        for path in (f"/datasets/{name}", f"/datasets/{name}/vectors/tower")
     )
 
 

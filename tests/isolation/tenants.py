@@ -86,6 +86,7 @@ def fill(tenant: Tenant) -> None:
             shown = send("GET", f"/knowledge/{kind}/{body['id']}")
             tenant.tags.append(shown.headers["ETag"])
     _fill_graph(tenant)
+    _fill_dataset(tenant)
     for kind in ("documents", "facts", "sources", "patterns"):
         page = send("GET", f"/knowledge/{kind}", params={"limit": 1})
         tenant.cursors.append(page.headers["X-Next-Cursor"])
@@ -102,6 +103,21 @@ def _fill_graph(tenant: Tenant) -> None:
         assert answer.status_code == 201, answer.text
         tenant.know("graph", name)
         tenant.know("seq", str(answer.json()["knowledge_seq"]))
+
+
+def _fill_dataset(tenant: Tenant) -> None:
+    """Let a tenant keep its secret in a dataset: its name, its metadata, a vector's content and metadata."""
+    asked = {"name": f"quokka {tenant.secret}", "dimensions": 2, "metadata": {"of": tenant.secret}}
+    made = tenant.send("POST", "/datasets", json=asked)
+    assert made.status_code == 201, made.text
+    name = made.json()["id"]
+    vector = {
+        "id": "tower", "document_id": "tower", "values": [1.0, 0.5], "metadata": {"of": tenant.secret},
+        "content": f"The Quokka tower of {tenant.secret}.",
+    }  # fmt: skip
+    answer = tenant.send("POST", f"/datasets/{name}/vectors", json=vector)
+    assert answer.json()["inserted_count"] == 1, answer.text
+    tenant.know("datasets", name)
 
 
 def _ask(tenant: Tenant) -> None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Mapping
+from re import Pattern
 
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -20,11 +22,17 @@ _LOG = logging.getLogger("kite.errors")
 
 
 class BoundaryMiddleware:
-    """Runs the app for at most ``timeout_s`` seconds and answers whatever it raises."""
+    """Runs the app for at most ``timeout_s`` seconds and answers whatever it raises.
 
-    def __init__(self, app: ASGIApp, timeout_s: float) -> None:
+    ``longer`` has the times of paths that may take more.
+    """
+
+    def __init__(
+        self, app: ASGIApp, timeout_s: float, longer: Mapping[Pattern[str], float] | None = None
+    ) -> None:
         self._app = app
         self._timeout_s = timeout_s
+        self._longer = dict(longer or {})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run the app; raise only when the answer had begun."""
@@ -49,12 +57,14 @@ class BoundaryMiddleware:
             await problem(exc)(scope, receive, send)
 
     async def _run(self, scope: Scope, receive: Receive, send: Send) -> None:
+        found = (time_s for pattern, time_s in self._longer.items() if pattern.match(scope["path"]))
+        timeout_s = next(found, self._timeout_s)
         try:
-            async with asyncio.timeout(self._timeout_s) as limit:
+            async with asyncio.timeout(timeout_s) as limit:
                 await self._app(scope, receive, send)
         except TimeoutError as exc:
             if limit.expired():
-                raise DeadlineError(f"The request took more than {self._timeout_s:g} s.") from exc
+                raise DeadlineError(f"The request took more than {timeout_s:g} s.") from exc
             raise
 
 

@@ -37,6 +37,7 @@ READ = (
     "X-Knowledge-Seq",
     "X-Next-Cursor",
     "X-Request-ID",
+    "X-Total-Count",
 )
 #: How long a browser may remember a preflight's answer, seconds.
 MAX_AGE_S = 600

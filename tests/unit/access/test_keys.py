@@ -36,7 +36,7 @@ def at(text: str) -> float:
 def checked(
     record: KeyRecord | None, text: str, address: str = "192.0.2.1", now_s: float = NOW_S
 ) -> Refusal | None:
-    return keys.check(record, text, PEPPER, address=address, now_s=now_s)
+    return keys.check(record, keys.hash_of(text, PEPPER), address=address, now_s=now_s)
 
 
 def test_new_key_text_has_the_documented_form_and_a_record_without_it() -> None:

@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
+from numpy.typing import NDArray
 
 from data.access.principal import Principal
 from data.access.roles import Role
 from data.claims import TenantId
+from data.datasets.service import LocalVectorDatasets
+from data.datasets.transfer_desk import Transfers
 from data.keeper import Keeper
 from data.lookup import LocalReader
+from data.stores.memory import MemoryStore
 from data.views.sparql_runner import SparqlLimits
 from deployments.api.asgi import create_app
 from deployments.door import ANYBODY, Credential
 from deployments.knowledge import KnowledgeDesk
 from deployments.services import AccessServices, ApiLimits
-from tests.fakes import FakeClock, FakeVectorSink
+from tests.fakes import FakeClock, FakeEmbedder, FakeVectorSink
 from tests.unit.api.fakes import Rig
 
 RDFS = "http://www.w3.org/2000/01/rdf-schema#label"
@@ -42,10 +47,14 @@ class House:
         self.keeper = Keeper(home, self.clock, FakeVectorSink())
         self.keeper.limit_queries(SparqlLimits(timeout_s=5.0, workers=1))
         self.reader = LocalReader(self.keeper)
+        self.vectors = LocalVectorDatasets(home, self.keeper, clock=self.clock, models=(FakeEmbedder(), None))
         rig = Rig(limits=limits or ApiLimits(request_timeout_s=120.0))
         self.services = replace(
             rig.services(),
             knowledge=KnowledgeDesk(self.reader),
+            vectors=self.vectors,
+            transfers=Transfers(self.vectors, MemoryStore(self.clock), self.clock, home / "transfers"),
+            embed=self.embed,
             seq_at=self.seq_at,
             access=AccessServices(door=PretendDoor()),
         )
@@ -54,10 +63,14 @@ class House:
     async def seq_at(self, moment: str) -> int:
         return self.reader.seq_at(moment)
 
+    async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        return FakeEmbedder().embed(texts)
+
     def tenant(self, name: str) -> Tenant:
         return Tenant(self, name)
 
     def close(self) -> None:
+        self.vectors.close()
         self.keeper.close()
 
 

@@ -159,7 +159,7 @@ def test_log_line_carries_request_id_and_valid_traceparent_and_no_claim(rig: Rig
     before = (logger.handlers, logger.level, logger.propagate)
     trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     try:
-        configure_logging("INFO", stream)
+        configure_logging("INFO", logging.StreamHandler(stream))
         rig.post("/verify", CLAIM, headers={"X-Request-ID": "r1", "traceparent": trace})
         rig.post("/verify", CLAIM, headers={"traceparent": "00-" + "0" * 32 + "-b7ad6b7169203331-01"})
     finally:

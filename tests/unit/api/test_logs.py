@@ -17,7 +17,7 @@ def test_secret_in_a_record_is_masked_wherever_it_stands() -> None:
     logger = logging.getLogger("kite")
     before = logger.handlers, logger.level, logger.propagate
     try:
-        configure_logging("INFO", stream)
+        configure_logging("INFO", logging.StreamHandler(stream))
         logging.getLogger("kite.test").info(
             "sent %s to redis://:hunter2@cache/0", KEY, extra={"fields": {"header": f"ApiKey {KEY}"}}
         )

@@ -6,17 +6,22 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from data import changes
 from data.backups.merging import Merge, Merged, merge
 from data.backups.plan import plan
 from data.claims import DEFAULT_TENANT, TenantId
+from data.datasets import changes as datasets
+from data.datasets.records import DatasetRecord, VectorBatch, VectorRecord
+from data.datasets.service import LocalVectorDatasets
 from data.errors import InvalidValueError, StoreUnavailableError
 from data.keeper import Keeper
 from data.knowledge import Change, Document, Fact
 from data.ports import WriteReceipt
 from data.views.facts import FactFilter
+from tests.fakes import FakeClock, FakeVectorSink
 from tests.unit.backups.homes import House, facts, rows_of, segment
 
 OTHER = TenantId("other")
@@ -178,3 +183,37 @@ def test_merge_of_an_unknown_store_is_refused() -> None:
     """It names the stores that exist."""
     with pytest.raises(InvalidValueError, match="document, fact"):
         Merge(stores=frozenset({"facts"}))
+
+
+def test_merge_brings_a_vector_dataset_back_whole_and_leaves_one_that_is_there(tmp_path: Path) -> None:
+    """A dataset that was removed has its vectors again; the other keeps what was written since."""
+    house = House(tmp_path)
+    gone, kept = "1" * 32, "2" * 32
+
+    def put(key: str, *ids: str) -> Change:
+        batch = VectorBatch(tuple(VectorRecord(one, "d") for one in ids), np.ones((len(ids), 2), np.float32))
+        return datasets.put_vectors(key, batch, DEFAULT_TENANT, total=len(ids))
+
+    for key in (gone, kept):
+        house.write([datasets.put_dataset(DatasetRecord(key, f"set {key[0]}", 2), DEFAULT_TENANT)])
+        house.write([put(key, "a", "b", "c")])
+    house.write([datasets.delete_vectors(gone, ["b"], DEFAULT_TENANT, total=2)])
+    house.back_up()
+    house.ledger.close()
+    keeper = Keeper(house.home, FakeClock(), FakeVectorSink())
+    try:
+        keeper.append([datasets.delete_dataset(gone, DEFAULT_TENANT), put(kept, "new")])
+        done = merged(house, keeper, Merge(DEFAULT_TENANT, exact=True))
+        service = LocalVectorDatasets(house.home, keeper, clock=FakeClock())
+        held_now = {
+            key: sorted(one.record.id for one in service.vectors(DEFAULT_TENANT, key, limit=9).vectors)
+            for key in (gone, kept)
+        }
+        again = merged(house, keeper, Merge(DEFAULT_TENANT, exact=True))
+        service.close()
+    finally:
+        keeper.close()
+
+    assert done.restored == {"dataset": 1}
+    assert held_now == {gone: ["a", "c"], kept: ["a", "b", "c", "new"]}
+    assert again.restored == {}

@@ -1,0 +1,400 @@
+"""Vector datasets of all tenants in one process: the port ``VectorDatasets`` over the ledger and folders.
+
+Held by an actor for the datasets that live on it, or by whoever runs without a cluster. Invariant: the ledger
+says which datasets there are; a tenant reads its own and the shared tenant's, and writes to its own.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data.claims import TenantId
+from data.datasets.building import (
+    INDEX,
+    IndexBuilds,
+    adopt_newest,
+    differs_only_in_depth,
+    index_info,
+    is_build_due,
+    roll_back,
+)
+from data.datasets.catalogue import DatasetCatalogue, Defined
+from data.datasets.changes import delete_dataset, put_dataset, total_after
+from data.datasets.checks import check_dataset, check_index_settings
+from data.datasets.engine import Dataset, EnginePorts, Log
+from data.datasets.ledger_rows import DatasetRows
+from data.datasets.opening import folder_of, open_dataset, remove_orphans
+from data.datasets.ports import (
+    DatasetInfo,
+    DatasetStats,
+    FilterValue,
+    IndexInfo,
+    InsertReport,
+    NewVector,
+    OnDuplicate,
+    SearchAnswer,
+    SearchRequest,
+    StoredVector,
+    VectorPage,
+)
+from data.datasets.query_cache import CAPACITY, QueryCache, key_of
+from data.datasets.records import MAX_BATCH, DatasetRecord, IndexSettings
+from data.datasets.shelf import Shelf
+from data.datasets.writing import moment_of
+from data.errors import ConflictError, InvalidValueError, KiteError, NotFoundError
+from data.ports import Clock, Embedder, StanceModel
+from data.redaction import is_erased
+
+#: How old the list of datasets may be where others may have changed it, seconds.
+FOLLOW_S = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetsConfig:
+    """How much memory open datasets take, how many answers are kept, and whether indexes build themselves."""
+
+    memory_bytes: int = 4 * 2**30
+    cache_entries: int = CAPACITY
+    builds: bool = True
+
+
+def _every(_dataset_id: str) -> bool:
+    return True
+
+
+class LocalVectorDatasets:
+    """``VectorDatasets`` in this process. ``owns`` says which datasets live here. Any thread."""
+
+    def __init__(
+        self,
+        home: Path,
+        log: Log,
+        *,
+        clock: Clock,
+        models: tuple[Embedder | None, StanceModel | None] = (None, None),
+        config: DatasetsConfig | None = None,
+        owns: Callable[[str], bool] = _every,
+    ) -> None:
+        self._home = home
+        self._clock = clock
+        self._log = log
+        self._owns = owns
+        self._config = config or DatasetsConfig()
+        self._rows = DatasetRows(home / "ledger" / "ledger.sqlite")
+        self._catalogue = DatasetCatalogue(self._rows)
+        self._ports = EnginePorts(log, self._rows, clock, *models)
+        self._cache = QueryCache(self._config.cache_entries)
+        self._shelf = Shelf(self._open, self._folder_of, memory_bytes=self._config.memory_bytes)
+        self._builds = IndexBuilds(self._shelf.lend, self._folder_of, clock, self._is_there)
+        self._counts: dict[str, tuple[int, int]] = {}
+        self._followed_s = 0.0
+        self._follow_lock = threading.Lock()
+        self._follow(at_once=True)
+        remove_orphans(home, self._catalogue.ids(), owns)
+
+    def create(self, tenant: TenantId, record: DatasetRecord, *, overwrite: bool = False) -> DatasetInfo:
+        """Make an empty dataset; with ``overwrite`` in place of the one of the same name.
+
+        A repetition with the same id answers as the first time.
+        """
+        record = replace(record, id=record.id or uuid.uuid4().hex)
+        check_dataset(record)
+        self._follow(at_once=True)
+        known = self._catalogue.get(record.id)
+        if known is not None and (known.tenant, known.record.name) == (tenant, record.name):
+            return self._info(known)
+        there = self._catalogue.named(tenant, record.name)
+        if there is not None and not overwrite:
+            raise ConflictError(
+                f"There is a dataset named {record.name!r}: choose another name, or overwrite it."
+            )
+        now = moment_of(self._clock.now_s())
+        made = replace(record, created_at=now, updated_at=now)
+        gone = [delete_dataset(there.record.id, tenant)] if there else []
+        self._log.append([*gone, put_dataset(made, tenant)])
+        self._follow(at_once=True)
+        return self._info(self._catalogue.found(tenant, made.id))
+
+    def datasets(self, tenant: TenantId) -> list[DatasetInfo]:
+        """Return a tenant's datasets and the shared ones that live here, oldest first."""
+        self._follow()
+        return [self._info(one) for one in self._catalogue.of(tenant) if self._owns(one.record.id)]
+
+    def dataset(self, tenant: TenantId, dataset_id: str) -> DatasetInfo:
+        """Return one dataset."""
+        return self._info(self._found(tenant, dataset_id))
+
+    def update(self, tenant: TenantId, record: DatasetRecord) -> DatasetInfo:
+        """Store another name, description, metadata or index settings; dimensions and metric stay."""
+        check_dataset(record)
+        self._follow(at_once=True)
+        before = self._catalogue.own(tenant, record.id).record
+        for name in ("dimensions", "metric"):
+            if getattr(record, name) != getattr(before, name):
+                raise InvalidValueError(
+                    f"The {name} of a dataset cannot change from {getattr(before, name)}: make a new dataset."
+                )
+        now = moment_of(self._clock.now_s())
+        self._define(tenant, replace(record, created_at=before.created_at, updated_at=now))
+        if differs_only_in_depth(before.index, record.index):
+            with self._lent(self._own(tenant, record.id)) as dataset:
+                dataset.adopt(None, record.index)
+        elif record.index != before.index:
+            self._builds.start_if_idle(record.id)
+        return self._info(self._catalogue.own(tenant, record.id))
+
+    def delete(self, tenant: TenantId, dataset_id: str) -> None:
+        """Remove a dataset and all that is in it."""
+        self._follow(at_once=True)
+        self._catalogue.own(tenant, dataset_id)
+        self._log.append([delete_dataset(dataset_id, tenant)])
+        self._follow(at_once=True)
+
+    def stats(self, tenant: TenantId, dataset_id: str) -> DatasetStats:
+        """Return figures of a dataset."""
+        defined = self._found(tenant, dataset_id)
+        with self._lent(defined) as dataset:
+            return DatasetStats(
+                self._info(defined),
+                self._index(dataset),
+                dataset.views.fields.summary(),
+                dataset.views.store.document_count(),
+            )
+
+    def insert(
+        self,
+        tenant: TenantId,
+        dataset_id: str,
+        vectors: Sequence[NewVector],
+        on_duplicate: OnDuplicate,
+        *,
+        request: str | None = None,
+    ) -> InsertReport:
+        """Write vectors. A repetition with the same ``request`` writes nothing and answers the same."""
+        if not 1 <= len(vectors) <= MAX_BATCH:
+            raise InvalidValueError(f"One request writes 1 to {MAX_BATCH} vectors, not {len(vectors)}.")
+        with self._lent(self._own(tenant, dataset_id)) as dataset:
+            report = dataset.insert(vectors, on_duplicate, request=request)
+            self._build_if_due(dataset)
+        return report
+
+    def vector(self, tenant: TenantId, dataset_id: str, vector_id: str) -> StoredVector:
+        """Return one vector with its values."""
+        with self._lent(self._found(tenant, dataset_id)) as dataset:
+            return dataset.vector(vector_id)
+
+    def vectors(
+        self,
+        tenant: TenantId,
+        dataset_id: str,
+        *,
+        limit: int,
+        offset: int = 0,
+        filters: FilterValue | None = None,
+        values: bool = False,
+    ) -> VectorPage:
+        """Return a page of vectors."""
+        with self._lent(self._found(tenant, dataset_id)) as dataset:
+            return dataset.page(limit=limit, offset=offset, filters=filters, values=values)
+
+    def delete_vectors(
+        self, tenant: TenantId, dataset_id: str, vector_ids: Sequence[str], *, request: str | None = None
+    ) -> int:
+        """Remove vectors; return how many were there."""
+        with self._lent(self._own(tenant, dataset_id)) as dataset:
+            removed = dataset.delete(vector_ids, request=request)
+            self._build_if_due(dataset)
+        return removed
+
+    def search(self, tenant: TenantId, requests: Sequence[SearchRequest]) -> list[SearchAnswer | KiteError]:
+        """Return, a request, what was found or why it cannot be answered."""
+        self._follow()
+        answers: dict[int, SearchAnswer | KiteError] = {}
+        for dataset_id in dict.fromkeys(request.dataset_id for request in requests):
+            places = [place for place, one in enumerate(requests) if one.dataset_id == dataset_id]
+            asked = [requests[place] for place in places]
+            answers.update(zip(places, self._search_one(tenant, dataset_id, asked), strict=True))
+        return [answers[place] for place in range(len(requests))]
+
+    def index(self, tenant: TenantId, dataset_id: str) -> IndexInfo:
+        """Return how the index stands."""
+        with self._lent(self._found(tenant, dataset_id)) as dataset:
+            return self._index(dataset)
+
+    def build_index(self, tenant: TenantId, dataset_id: str, settings: IndexSettings | None) -> IndexInfo:
+        """Build the main index of all vectors in the background, by these settings or the dataset's own."""
+        before = self._own(tenant, dataset_id).record
+        check_index_settings(settings or before.index)
+        if self._builds.is_building(dataset_id):
+            raise ConflictError(f"The index of {dataset_id!r} is being built: wait until it is done.")
+        self._set_index(tenant, before, settings or before.index)
+        with self._lent(self._own(tenant, dataset_id)) as dataset:
+            self._builds.start(dataset_id)
+            return self._index(dataset)
+
+    def drop_index(self, tenant: TenantId, dataset_id: str) -> IndexInfo:
+        """Go back to a flat index, which needs no building."""
+        before = self._own(tenant, dataset_id).record
+        self._set_index(tenant, before, replace(before.index, index_type="flat", quantisation="none"))
+        with self._lent(self._own(tenant, dataset_id)) as dataset:
+            self._builds.start_if_idle(dataset_id)
+            return self._index(dataset)
+
+    def adopt_index(self, tenant: TenantId, dataset_id: str) -> IndexInfo:
+        """Swap in the newest main index in the dataset's folder, which another process has built."""
+        with self._lent(self._own(tenant, dataset_id)) as dataset:
+            adopt_newest(dataset, self._folder_of(dataset_id) / INDEX)
+            return self._index(dataset)
+
+    def roll_back_index(self, tenant: TenantId, dataset_id: str) -> IndexInfo:
+        """Go back to the main index before the one in use; what it lacks is searched beside it."""
+        with self._lent(self._own(tenant, dataset_id)) as dataset:
+            roll_back(dataset, self._folder_of(dataset_id) / INDEX)
+            return self._index(dataset)
+
+    def revalue(
+        self,
+        tenant: TenantId,
+        dataset_id: str,
+        rows: Sequence[int],
+        values: NDArray[np.float32],
+        *,
+        model: str,
+    ) -> int:
+        """Give rows the (n, dimensions) numbers that ``model`` made of their contents; return how many."""
+        with self._lent(self._own(tenant, dataset_id)) as dataset:
+            return dataset.revalue(rows, values, model)
+
+    def follow(self) -> None:
+        """Learn now which datasets came, changed and went by another process."""
+        self._follow(at_once=True)
+
+    def ping(self) -> None:
+        """Raise ``StoreUnavailableError`` when the ledger cannot be read."""
+        self._rows.head()
+        self._follow()  # what was erased goes though nobody asks for it
+
+    def close(self) -> None:
+        """Let the build under way end, and release every file."""
+        self._builds.close()
+        self._shelf.close()
+        self._rows.close()
+
+    def _search_one(
+        self, tenant: TenantId, dataset_id: str, requests: Sequence[SearchRequest]
+    ) -> Sequence[SearchAnswer | KiteError]:
+        """Answer requests to one dataset, from the cache where it has them."""
+        try:
+            defined = self._catalogue.found(tenant, dataset_id)
+            with self._lent(defined) as dataset:
+                return self._searched(dataset, requests)
+        except KiteError as exc:
+            return [exc] * len(requests)
+
+    def _searched(
+        self, dataset: Dataset, requests: Sequence[SearchRequest]
+    ) -> Sequence[SearchAnswer | KiteError]:
+        version = dataset.version
+        keys = [key_of(request, version) for request in requests]
+        known = [self._cache.get(key) if key is not None else None for key in keys]
+        fresh = iter(dataset.search([one for one, hit in zip(requests, known, strict=True) if hit is None]))
+        answers = [next(fresh) if hit is None else hit for hit in known]
+        if dataset.version == version:
+            for key, hit, answer in zip(keys, known, answers, strict=True):
+                if hit is None and key is not None and isinstance(answer, SearchAnswer):
+                    self._cache.put(key, answer)
+        return answers
+
+    def _follow(self, *, at_once: bool = False) -> None:
+        """Learn which datasets came, changed and went, at the latest after ``FOLLOW_S``."""
+        now = time.monotonic()
+        if not at_once and now - self._followed_s < FOLLOW_S:
+            return
+        with self._follow_lock:
+            for dataset_id in self._catalogue.follow():
+                self._counts.pop(dataset_id, None)
+                self._shelf.discard(dataset_id)
+            self._followed_s = now
+
+    def _found(self, tenant: TenantId, dataset_id: str) -> Defined:
+        self._follow()
+        return self._catalogue.found(tenant, dataset_id)
+
+    def _own(self, tenant: TenantId, dataset_id: str) -> Defined:
+        self._follow()
+        return self._catalogue.own(tenant, dataset_id)
+
+    @contextmanager
+    def _lent(self, defined: Defined) -> Iterator[Dataset]:
+        with self._shelf.lend(defined.record.id) as dataset:
+            # As it is defined now: what the caller found may be older than what another has set.
+            dataset.record = (self._catalogue.get(defined.record.id) or defined).record
+            yield dataset
+
+    def _open(self, dataset_id: str) -> Dataset:
+        """Open a dataset; asked of the ledger once more, for a folder must not come back once it is gone."""
+        self._follow(at_once=True)
+        defined = self._catalogue.get(dataset_id)
+        if defined is None:
+            raise NotFoundError(f"There is no dataset {dataset_id!r}: it was deleted meanwhile.")
+        dataset = open_dataset(self._home, defined, self._ports)
+        self._build_if_due(dataset)
+        return dataset
+
+    def _is_there(self, dataset_id: str) -> bool:
+        self._follow(at_once=True)
+        return self._catalogue.get(dataset_id) is not None
+
+    def _folder_of(self, dataset_id: str) -> Path:
+        return folder_of(self._home, dataset_id)
+
+    def _build_if_due(self, dataset: Dataset) -> None:
+        if not is_build_due(dataset):
+            return
+        self._shelf.make_room(dataset.record.id)  # it has grown
+        if self._config.builds:
+            self._builds.start_if_idle(dataset.record.id)
+
+    def _define(self, tenant: TenantId, record: DatasetRecord) -> None:
+        self._log.append([put_dataset(record, tenant)])
+        self._follow(at_once=True)
+        if self._shelf.is_open(record.id):
+            with self._lent(self._own(tenant, record.id)):
+                pass  # it is told what it is now
+
+    def _set_index(self, tenant: TenantId, before: DatasetRecord, settings: IndexSettings) -> None:
+        if settings != before.index:
+            now = moment_of(self._clock.now_s())
+            self._define(tenant, replace(before, index=settings, updated_at=now))
+
+    def _index(self, dataset: Dataset) -> IndexInfo:
+        return index_info(dataset, is_building=self._builds.is_building(dataset.record.id))
+
+    def _info(self, defined: Defined) -> DatasetInfo:
+        folder = self._folder_of(defined.record.id)
+        size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+        location = folder.relative_to(self._home).as_posix()
+        return DatasetInfo(defined.record, defined.tenant, self._count(defined), size, location)
+
+    def _count(self, defined: Defined) -> int:
+        """Return how many vectors a dataset has; one that is not open is not opened for it."""
+        key = defined.record.id
+        if self._shelf.is_open(key):
+            with self._shelf.lend(key) as dataset:
+                return dataset.views.store.count()
+        last = self._rows.last_of_vectors(key)
+        if last is None or last.seq < defined.born_seq or is_erased(last.payload):
+            return 0
+        known = self._counts.get(key, (0, 0))
+        if known[0] != last.seq:
+            known = self._counts[key] = (last.seq, total_after(last.payload))
+        return known[1]

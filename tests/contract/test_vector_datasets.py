@@ -1,0 +1,73 @@
+"""``VectorDatasets`` in process, and over two actors' shells and the bytes between, without a cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cluster.vector_actor import VectorsActor
+from cluster.vectors import RemoteVectorDatasets, place_of
+from data.datasets.ports import VectorDatasets
+from data.datasets.service import LocalVectorDatasets
+from data.keeper import Keeper
+from tests.contract.vector_datasets_suite import VectorDatasetsSuite
+from tests.fakes import FakeClock, FakeEmbedder, FakeVectorSink
+
+ACTORS = 2
+
+
+def lives_on(number: int, dataset_id: str) -> bool:
+    """Whether a dataset falls to an actor."""
+    return place_of(dataset_id, ACTORS) == number
+
+
+class LoopLink:
+    """Calls an actor's object as Ray would, without Ray."""
+
+    def __init__(self, datasets: LocalVectorDatasets) -> None:
+        self._actor = VectorsActor.__new__(VectorsActor)
+        self._actor._datasets = datasets
+
+    def call(self, method: str, *args: Any) -> Any:
+        return getattr(self._actor, method)(*args)
+
+
+@pytest.fixture(scope="module")
+def keeper(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Keeper, Path]]:
+    home = tmp_path_factory.mktemp("home")
+    opened = Keeper(home, FakeClock(), FakeVectorSink())
+    yield opened, home
+    opened.close()
+
+
+class TestLocalVectorDatasets(VectorDatasetsSuite):
+    """All of it in one object."""
+
+    @pytest.fixture(scope="class")
+    def port(self, keeper: tuple[Keeper, Path]) -> Iterator[VectorDatasets]:
+        service = LocalVectorDatasets(keeper[1], keeper[0], clock=FakeClock(), models=(FakeEmbedder(), None))
+        yield service
+        service.close()
+
+
+class TestVectorDatasetsOverActors(VectorDatasetsSuite):
+    """All of it through two shells, each with the datasets that fall to it."""
+
+    @pytest.fixture(scope="class")
+    def port(self, tmp_path_factory: pytest.TempPathFactory) -> Iterator[VectorDatasets]:
+        home = tmp_path_factory.mktemp("actors")
+        keeper = Keeper(home, FakeClock(), FakeVectorSink())
+        services = [
+            LocalVectorDatasets(home, keeper, clock=FakeClock(), owns=partial(lives_on, number))
+            for number in range(ACTORS)
+        ]
+        port = RemoteVectorDatasets.__new__(RemoteVectorDatasets)
+        port._links = [LoopLink(service) for service in services]  # type: ignore[misc]
+        yield port
+        for service in services:
+            service.close()
+        keeper.close()
