@@ -26,6 +26,9 @@ _SHAPES = re.compile(
     re.IGNORECASE,
 )
 
+#: What a text that has any of these shapes contains, case folded: looked for first, being much cheaper.
+_SIGNS = ("kite_", "bearer ", "apikey ", "basic ", "eyj", "://")
+
 
 def masked(value: Any) -> Any:
     """Return settings as plain values without their secrets: the passwords of addresses."""
@@ -43,6 +46,9 @@ def without_url_password(text: str) -> str:
 
 def redacted(text: str) -> str:
     """Return a text, such as a log line, without anything that has the shape of a secret."""
+    small = text.casefold()
+    if not any(sign in small for sign in _SIGNS):
+        return text
     return _SHAPES.sub(MASK, without_url_password(text))
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import sys
 from collections.abc import Mapping
 from logging.handlers import RotatingFileHandler
@@ -157,6 +158,15 @@ def _limits(settings: Settings) -> ApiLimits:
     )
 
 
+class _LogFile(RotatingFileHandler):
+    """A file of lines, rotated when it is full; what it holds is asked of the system, once a line."""
+
+    def shouldRollover(self, record: logging.LogRecord) -> bool:  # noqa: N802
+        """Return whether the file is full. The library's own way writes each line twice to measure it."""
+        del record
+        return self.stream is not None and 0 < self.maxBytes <= os.fstat(self.stream.fileno()).st_size
+
+
 def _log_handler() -> logging.Handler:
     """Return what writes our lines: into a file beside Serve's own log of this replica, kept as long.
 
@@ -167,7 +177,7 @@ def _log_handler() -> logging.Handler:
         theirs = getattr(handler, "target", handler)
         if isinstance(theirs, RotatingFileHandler):
             file = Path(theirs.baseFilename)
-            return RotatingFileHandler(
+            return _LogFile(
                 file.with_name(f"kite_{file.name}"),
                 maxBytes=theirs.maxBytes,
                 backupCount=theirs.backupCount,

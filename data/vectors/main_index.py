@@ -30,10 +30,10 @@ FLAT_LIMIT = 5_000
 PAGE = 8_192
 #: What a step of a graph search costs, in vectors of a scan (measured: 100,000 x 384, one thread).
 GRAPH_STEP = 40.0
-#: What a vector of a list costs, in vectors of a flat scan, by its code.
-LIST_COST: dict[Quantisation, float] = {"none": 1.5, "sq8": 1.0, "rabitq": 0.5}
+#: Cost of a vector in a list, in vectors picked for a scan, by its code: a list lies in one piece (measured).
+LIST_COST: dict[Quantisation, float] = {"none": 0.7, "sq8": 0.5, "rabitq": 0.25}
 #: Candidates compared in full for each answer wanted, by the code they were found with.
-SPARE: dict[Quantisation, int] = {"none": 1, "sq8": 2, "rabitq": 10}
+SPARE: dict[Quantisation, int] = {"none": 1, "sq8": 2, "rabitq": 20}
 #: More where squared differences stand in for absolute ones.
 SPARE_STAND_IN = 4
 #: Vectors that the lists and codes are trained with: a list, at most; for codes alone; rounds.

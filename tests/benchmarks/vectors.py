@@ -1,11 +1,12 @@
 """The dense index by itself: recall and queries a second by size, metric, kind and filter.
 
-``python -m tests.benchmarks.vectors --vectors base.npy --queries asked.npy --out DIR``. The files hold (n, dim)
-float32; without them clustered random vectors are made. ``--saved DIR`` takes a main index that ``save_main``
-wrote of these vectors (row = number + 1) instead of building one. With ``--others``, usearch and LanceDB are
-asked the same in this process where they are installed, at several depths, to be compared at the same recall.
-Prints one JSON document and, with ``--out``, writes it there beside a plot, if matplotlib is installed. Times are
-CPU time of this process a query: other load on the machine counts little. Never a pass or a failure.
+``python -m tests.benchmarks.vectors --vectors base.npy --queries asked.npy --out DIR``. The files hold
+(n, dim) float32; without them clustered random vectors are made. ``--saved DIR`` takes a main index that
+``save_main`` wrote of these vectors (row = number + 1) instead of building one. With ``--others``, usearch
+and LanceDB are asked the same in this process where they are installed, at several depths, to be compared
+at the same recall. Prints one JSON document and, with ``--out``, writes it there beside a plot, if matplotlib
+is installed. Times are CPU time of this process a query: other load on the machine counts little. Never a
+pass or a failure.
 """
 
 from __future__ import annotations
