@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from math import log2
 from typing import Any, Literal
 
 import numpy as np
@@ -28,6 +29,9 @@ VectorsOf = Callable[[Rows], Vectors]
 FLAT_LIMIT = 5_000
 #: Vectors asked for and added at a time.
 PAGE = 8_192
+#: A graph looks so far at least, and so much farther with each doubling of it: at 1,000,000 x 384, questions
+#: of another sort than what is stored needed twice what those of the tuning do (measured).
+LEAST_STEPS, STEPS_A_DOUBLING = 32, 15.0
 #: What a step of a graph search costs, in vectors of a scan (measured: 100,000 x 384, one thread).
 GRAPH_STEP = 40.0
 #: Cost of a vector in a list, in vectors picked for a scan, by its code: a list lies in one piece (measured).
@@ -252,9 +256,9 @@ class _Builder:
 
 def _ladder(main: MainIndex) -> list[int]:
     """Return how far to look, step by step: each half as much again, to where a scan is cheaper."""
-    steps: Iterator[int] = _growing(32 if main.kind == "hnsw" else 1)
-    ladder = []
-    for step in steps:
+    least = max(LEAST_STEPS, round(STEPS_A_DOUBLING * log2(len(main.rows) / FLAT_LIMIT)))
+    ladder: list[int] = []
+    for step in _growing(least if main.kind == "hnsw" else 1):
         if main.cost(step) >= len(main.rows) or (main.kind == "ivf" and step >= int(main.index.nlist)):
             break
         ladder.append(step)

@@ -21,6 +21,8 @@ from data.vectors.space import Distances, Rows, Vectors
 MARGIN = 16
 #: To return the nearest N well, a graph looks at this many times N, and lists hold this many times N.
 LOOK_BEYOND, LISTS_BEYOND = 2, 4
+#: Under a filter, enough must be among the nearest N / TRUSTED: a graph misses some of the farther ones.
+TRUSTED = 2
 #: Parts are tuned for so many answers; who wants more has to look farther.
 TUNED_FOR = 10
 #: Numbers that are gathered at a time for exact comparison, about 32 MB in double precision.
@@ -71,6 +73,8 @@ class _Search:
         self._k = min(k, live)
         self._effort = effort
         self._compared = min(self._k * part.tuning.spare + MARGIN, live)
+        # How much of what is found is beyond doubt: its far end misses some.
+        self._trusted = TRUSTED if effort.careful else 1
         # Codes blur what is the nearest N: only as many as are compared in full are sure to hold the best.
         self._enough = min(self._k * part.tuning.spare, live)
         self._positions: Rows | None = None
@@ -102,34 +106,33 @@ class _Search:
         """Rank what was found for each query, and look further for those that found too little."""
         if self._wanted is None and (places >= 0).all():
             return self._ranked(queries, places[:, : self._compared])
-        kept = [self._kept(row) for row in places]
         answers = []
-        for number, one in enumerate(kept):
-            query = queries[number : number + 1]
-            if len(one) < self._enough:
-                answers.append(self._deeper(query, depth, len(one)))
+        for number, found in enumerate(places):
+            query, (kept, sure) = queries[number : number + 1], self._kept(found)
+            if sure < self._enough:
+                answers.append(self._deeper(query, depth, sure))
             else:
-                answers += self._ranked(query, one[None])
+                answers += self._ranked(query, kept[None])
         return answers
 
-    def _deeper(self, query: Vectors, depth: int, found: int) -> Found:
+    def _deeper(self, query: Vectors, depth: int, sure: int) -> Found:
         """Look further for one query, as far as that is cheaper than comparing all, then compare all."""
         part = self._part
         while True:
-            # As many more as what was found so far says, at least four times as many.
-            depth = max(4 * depth, int(1.5 * depth * self._enough / max(found, 1)))
+            # As many more as what was found so far says, at least twice as many.
+            depth = max(2 * depth, int(1.5 * depth * self._enough / max(sure, 1)))
             if depth >= len(part.rows) or part.cost(self._steps(depth)) >= self._live:
                 break
-            kept = self._kept(part.nearest(query, depth, self._steps(depth))[0])
-            if len(kept) >= self._enough:
+            kept, sure = self._kept(part.nearest(query, depth, self._steps(depth))[0])
+            if sure >= self._enough:
                 return self._ranked(query, kept[None])[0]
-            found = len(kept)
         (every,) = self.scanned(query)
         return replace(every, plan=f"{part.plan}+scan")
 
     def _first_depth(self) -> int:
         """Return how many of the nearest are enough if the filter keeps the same share everywhere."""
-        return min(-(-self._compared * len(self._part.rows) // self._live), len(self._part.rows))
+        wanted = self._k * self._part.tuning.spare * self._trusted + MARGIN
+        return min(-(-wanted * len(self._part.rows) // self._live), len(self._part.rows))
 
     def _steps(self, depth: int) -> int:
         """Return how far the part has to look for the nearest ``depth``."""
@@ -145,14 +148,15 @@ class _Search:
         deep = least if effort.careful or effort.steps else int(least * growth)
         return max(deep, LOOK_BEYOND * (depth - MARGIN))
 
-    def _kept(self, places: Rows) -> Rows:
-        """Return which of these positions are wanted, the first :attr:`_compared` of them."""
+    def _kept(self, places: Rows) -> tuple[Rows, int]:
+        """Return which positions are wanted, as many as are compared, and how many are beyond doubt."""
+        sure = len(places) // self._trusted
         places = places[places >= 0]
         if self._wanted is None:
-            return places[: self._compared]
+            return places[: self._compared], len(places)
         rows = self._part.rows[places].tolist()
         kept = np.fromiter(map(self._wanted.__contains__, rows), dtype=np.bool_, count=len(rows))
-        return places[kept][: self._compared]
+        return places[kept][: self._compared], int(np.count_nonzero(kept[:sure]))
 
     def _ranked(self, queries: Vectors, places: Rows) -> list[Found]:
         """Compare candidates in full, (q, n) positions, and return the best ``k`` for each query."""
