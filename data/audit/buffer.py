@@ -2,7 +2,8 @@
 
 Used by the ingress, one a process, in its event loop. Invariant: at most ``MOST_WAITING`` events wait; what
 finds no room is counted, and the count becomes a line as soon as lines can be written again. A group is
-written again under its name until it is there, so nothing stands twice.
+written again under its name until it is there, so nothing stands twice. Calls of one sender that a limit
+turned away while a group waits are one line that counts them: who asks far too much must not fill the audit.
 """
 
 from __future__ import annotations
@@ -10,7 +11,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
+from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime
+from http import HTTPStatus
 
 from data.access.records import SYSTEM_TENANT
 from data.audit.event import AuditEvent
@@ -22,6 +26,8 @@ from data.ports import Clock
 FLUSH_S, GROUP = 0.5, 1_000
 #: Events that wait at most while the audit is away, and the pause before it is tried again.
 MOST_WAITING, RETRY_S = 20_000, 0.5
+#: The events that are counted, not each written.
+COUNTED = HTTPStatus.TOO_MANY_REQUESTS
 #: What is written when events found no room.
 LOST = "audit lost"
 _LOG = logging.getLogger(__name__)
@@ -39,6 +45,8 @@ class AuditTrail:
         self._retry_s = retry_s
         #: The events that wait, those that are awaited with whom to tell.
         self._waiting: list[tuple[AuditEvent, asyncio.Future[None] | None]] = []
+        #: How often each counted event that waits came again.
+        self._again: Counter[AuditEvent] = Counter()
         #: The group whose writing failed, or whose outcome is unknown, with its name.
         self._group: tuple[str, list[tuple[AuditEvent, asyncio.Future[None] | None]]] | None = None
         self._lost = 0
@@ -55,6 +63,10 @@ class AuditTrail:
         """
         if self._task is None or self._task.done():
             self._task = asyncio.get_running_loop().create_task(self._run(), name="audit")
+        like = _kind_of(event) if event.status == COUNTED and not durable else None
+        if like is not None and like in self._again:
+            self._again[like] += 1
+            return
         if self._held() >= MOST_WAITING:
             self._lost += 1
             self._some.set()
@@ -63,6 +75,8 @@ class AuditTrail:
             return
         told: asyncio.Future[None] | None = asyncio.get_running_loop().create_future() if durable else None
         self._waiting.append((event, told))
+        if like is not None:
+            self._again[like] = 1
         self._some.set()
         if told is not None or len(self._waiting) >= GROUP:
             self._urgent.set()
@@ -122,8 +136,14 @@ class AuditTrail:
                 told.set_result(None)
         return True
 
+    def _told(self, event: AuditEvent) -> AuditEvent:
+        """Return an event as it is written: with how often it came, where that was counted."""
+        times = self._again.pop(_kind_of(event), 1) if event.status == COUNTED else 1
+        return event if times == 1 else replace(event, reason=f"{event.reason} ({times} times)")
+
     def _next_group(self) -> list[tuple[AuditEvent, asyncio.Future[None] | None]]:
-        group, self._waiting = self._waiting[:GROUP], self._waiting[GROUP:]
+        some, self._waiting = self._waiting[:GROUP], self._waiting[GROUP:]
+        group = [(self._told(event), told) for event, told in some]
         if self._waiting:
             self._urgent.set()
         if self._lost:
@@ -133,3 +153,8 @@ class AuditTrail:
             )
             self._lost = 0
         return group
+
+
+def _kind_of(event: AuditEvent) -> AuditEvent:
+    """Return an event without what tells it from its like: its moment and the id of its request."""
+    return replace(event, at="", request_id="")

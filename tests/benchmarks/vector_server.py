@@ -90,9 +90,10 @@ def kite(base: Vectors, asked: Vectors, truth: list[set[int]], options: argparse
                 told = client.post(f"{place}/vectors/batch", content=msgspec.json.encode(body), headers=JSON)
                 assert told.json()["inserted_count"] == len(rows), told.text[:500]
             inserted_s = time.perf_counter() - begun
-            client.post(f"{place}/index", json={"index_type": "hnsw"}).raise_for_status()
-            while client.get(f"{place}/index").json()["state"] == "building":
-                time.sleep(0.5)
+            _until_built(client, place)
+            told = client.post(f"{place}/index", json={"index_type": "hnsw"})
+            assert told.status_code in {200, 202, 409}, told.text
+            _until_built(client, place)
             built_s = time.perf_counter() - begun - inserted_s
         wanted = {"top_k": TOP_K, "include_content": False, "include_metadata": False}
         requests = [
@@ -108,6 +109,11 @@ def kite(base: Vectors, asked: Vectors, truth: list[set[int]], options: argparse
 
 
 JSON = {"content-type": "application/json"}
+
+
+def _until_built(client: httpx.Client, place: str) -> None:
+    while client.get(f"{place}/index").raise_for_status().json()["status"] == "building":
+        time.sleep(0.5)
 
 
 def _kite_ids(body: bytes) -> list[int]:

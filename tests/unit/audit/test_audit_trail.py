@@ -185,3 +185,47 @@ def test_close_writes_what_waits() -> None:
         assert names(sink) == ["last"]
 
     asyncio.run(asyncio.wait_for(scene(), 10))
+
+
+def test_calls_that_a_limit_turned_away_are_one_line_that_counts_them() -> None:
+    """One a sender, route and group; other refusals keep a line each, and the next group counts anew."""
+
+    def turned_away(name: str, subject: str = "key:1") -> AuditEvent:
+        return AuditEvent(
+            name, TenantId("a"), subject, "GET /x", "", "denied", 429, name, reason="rate-limited"
+        )
+
+    async def scene() -> None:
+        sink = Sink()
+        trail = AuditTrail(sink, FakeClock(), flush_s=3600)
+        for number in range(100):
+            await trail.record(turned_away(f"r{number}"), False)
+        await trail.record(turned_away("other", "key:2"), False)
+        await trail.record(event("d1"), False)
+        await trail.record(event("d2"), False)
+        await trail.record(event("write"), True)
+        assert sink.groups == [["r0", "other", "d1", "d2", "write"]]
+        assert [one.reason for one in sink.lines[:2]] == ["rate-limited (100 times)", "rate-limited"]
+        await trail.record(turned_away("later"), False)
+        await trail.close()
+        assert (sink.lines[-1].request_id, sink.lines[-1].reason) == ("later", "rate-limited")
+
+    asyncio.run(scene())
+
+
+def test_counted_call_without_room_is_lost_and_the_next_one_is_written(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What was never taken does not count for those after it."""
+
+    async def scene() -> None:
+        sink = Sink()
+        trail = AuditTrail(sink, FakeClock(), flush_s=3600)
+        monkeypatch.setattr(buffer, "MOST_WAITING", 0)
+        await trail.record(AuditEvent("", TenantId("a"), "k", "GET /x", "", "denied", 429, "first"), False)
+        monkeypatch.setattr(buffer, "MOST_WAITING", 9)
+        await trail.record(AuditEvent("", TenantId("a"), "k", "GET /x", "", "denied", 429, "second"), False)
+        await trail.close()
+        assert [one.request_id for one in sink.lines if one.status == 429] == ["second"]
+
+    asyncio.run(scene())
