@@ -8,7 +8,7 @@ JSON feed as a whole.
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,8 @@ FORMATS = {
 CHUNK_BYTES = 4 * 1024 * 1024
 #: Most columns of a table; the widest kind of row has 15.
 MAX_COLUMNS = 256
+#: Most characters of a cell of CSV, which is the library's own bound.
+MAX_CELL_CHARS = 131_072
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,19 +132,33 @@ def _from_parquet(chunk: Chunk) -> Iterator[dict[str, Any] | BadRow]:
 def _from_csv(chunk: Chunk) -> Iterator[dict[str, Any] | BadRow]:
     with Path(chunk.path).open(encoding="utf-8-sig", errors="replace", newline="") as file:
         # Strict: a quote that is never closed would swallow all that follows without a word.
-        rows = csv.DictReader(file, strict=True)
+        rows, before = csv.DictReader(file, strict=True), 0
         try:
             require_few(len(rows.fieldnames or ()))
+            _require_short(rows.fieldnames or ())
+            before = rows.line_num
             for row in rows:
+                _require_short(row.values())
+                before = rows.line_num
                 if None in row or None in row.values():
                     yield BadRow(str(dict(row)), "The row does not have as many fields as the header.")
                 else:
                     yield dict(row)
         except csv.Error as exc:
-            where = rows.line_num + 1  # the lines of the rows before; the broken one may have several
+            where = before + 1  # the lines of the rows before; the broken one may have several
             raise InvalidValueError(
                 f"The CSV cannot be read: its row that begins at line {where} is broken ({exc})."
             ) from exc
+
+
+def _require_short(cells: Iterable[str | list[str] | None]) -> None:
+    """Raise ``csv.Error`` for a cell that is too long; what the row has beyond its header comes as a list.
+
+    The library has such a bound too, one for the whole process, which others here need higher.
+    """
+    for cell in cells:
+        if any(len(text) > MAX_CELL_CHARS for text in (cell if isinstance(cell, list) else [cell or ""])):
+            raise csv.Error(f"field larger than field limit ({MAX_CELL_CHARS})")
 
 
 def require_few(columns: int) -> None:

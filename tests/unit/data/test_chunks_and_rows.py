@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 
@@ -48,6 +49,21 @@ def test_broken_lines_are_set_aside_and_neighbours_read(tmp_path: Path) -> None:
 
     assert [row for row in rows if isinstance(row, dict)] == [{"text": "a"}, {"text": "b"}]
     assert sum(isinstance(row, BadRow) for row in rows) == 3
+
+
+@pytest.mark.parametrize(
+    "content", ["a,text\nb,c\nd,{cell}\n", "a,text\nb,c\nd,e,{cell}\n", "a,{cell}\nb,c\n"]
+)
+def test_csv_with_a_long_cell_is_refused_whatever_the_process_allows(tmp_path: Path, content: str) -> None:
+    """The library's bound is the process's: another reader may have raised it, and this one keeps its own."""
+    file = tmp_path / "rows.csv"
+    file.write_text(content.format(cell="x" * 131_073), encoding="utf-8")
+    before = csv.field_size_limit(2**22)
+    try:
+        with pytest.raises(InvalidValueError, match=r"begins at line [13] is broken \(field larger"):
+            [row for chunk in cut(file) for row in rows_of(chunk)]
+    finally:
+        csv.field_size_limit(before)
 
 
 def test_csv_keeps_quoted_line_breaks_and_reports_short_rows(tmp_path: Path) -> None:
