@@ -14,13 +14,13 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from data.chunks import require_few
 from data.errors import InvalidValueError
+from data.memory_bound import bound_memory
 
 #: Most memory beyond what the reader has at its start, and most seconds.
 MEMORY_BYTES, TIMEOUT_S = 512 * 2**20, 20
@@ -110,10 +110,7 @@ def main(rows: int, size: int) -> None:
     """Read the file on standard input within the bounds of memory and time, and write what is in it."""
     import pyarrow.parquet  # noqa: F401 - its own memory is not the file's
 
-    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
-    most = pages * resource.getpagesize() + MEMORY_BYTES
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_AS, (most, most))
+    bound_memory(MEMORY_BYTES)
     resource.setrlimit(resource.RLIMIT_CPU, (TIMEOUT_S, TIMEOUT_S))
     parsed = read(sys.stdin.buffer.read(), Bounds(rows, size))
     sys.stdout.buffer.write(msgspec.msgpack.encode(parsed, enc_hook=str))

@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from data.claims import TenantId
+from data.datasets.fusion import RANK_CONSTANT
 from data.datasets.ports import SearchAnswer, SearchHit, SearchRequest, SearchStats, VectorDatasets
 from data.errors import KiteError
 from deployments.batching import Batcher
@@ -23,9 +24,6 @@ BATCH = 64
 IN_FLIGHT = 4
 #: Searches that may wait in one process.
 WAITING = 4_096
-#: The constant of reciprocal rank fusion. Source: Cormack, Clarke, Büttcher, "Reciprocal rank fusion
-#: outperforms Condorcet and individual rank learning methods", SIGIR 2009.
-RRF_K = 60
 
 _Asked = tuple[TenantId, SearchRequest]
 _Told = SearchAnswer | KiteError
@@ -115,7 +113,9 @@ def merge(answers: Mapping[str, SearchAnswer], how: Merging) -> SearchAnswer:
 
 def _by_rank(hit: SearchHit) -> SearchHit:
     """Return a hit whose score follows from its rank in its own dataset; what made the first is kept."""
-    return replace(hit, score=round(1.0 / (RRF_K + hit.rank), 6), parts={**hit.parts, "own": hit.score})
+    return replace(
+        hit, score=round(1.0 / (RANK_CONSTANT + hit.rank), 6), parts={**hit.parts, "own": hit.score}
+    )
 
 
 def _distinct(hits: Sequence[SearchHit]) -> list[SearchHit]:

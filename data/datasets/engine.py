@@ -389,7 +389,8 @@ def fill_index(store: RecordStore, index: DenseIndex) -> None:
     if gone:
         index.remove(np.array(gone.to_array(), dtype=np.int64))
     # Rows rise, so what a main index does not have was written after it was built.
-    after = min(live - known, default=0) - 1
+    missing = live - known
+    after = missing.min() - 1 if missing else -1
     while after >= 0:
         rows, vectors = store.scan(after, SCANNED)
         if not len(rows):

@@ -17,7 +17,7 @@ import numpy as np
 from pyroaring import BitMap
 
 from data.datasets.records import IndexSettings
-from data.vectors.faiss import _library as faiss_library
+from data.vectors.faiss import faiss_library
 from data.vectors.main_index import GRAPH_STEP
 from data.vectors.parts import Part, TailPart, Tuning, flat_vectors, scan_flat
 from data.vectors.space import Rows, Space, Vectors

@@ -67,7 +67,7 @@ class FaissIndex:
     """Unit vectors by row number. No lock inside: one writer, and no reader meanwhile."""
 
     def __init__(self, dim: int, *, flat_limit: int = BLOCK_ROWS) -> None:
-        self._faiss = _library()
+        self._faiss = faiss_library()
         self._dim = dim
         self._block_rows = flat_limit
         # The first block has no graph until it is full: most installations never fill one.
@@ -268,7 +268,7 @@ def _cut(content: bytes) -> Iterator[bytes]:
         raise CorruptDataError("The vector index is cut short: build it again.") from exc
 
 
-def _library() -> Any:
+def faiss_library() -> Any:
     """Return FAISS, set up so that a result never depends on the batch or the machine's cores."""
     import faiss
 

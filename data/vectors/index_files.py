@@ -18,7 +18,7 @@ import numpy as np
 from pyroaring import BitMap
 
 from data.errors import CorruptDataError
-from data.vectors.faiss import _library as faiss_library
+from data.vectors.faiss import faiss_library
 from data.vectors.main_index import MainIndex
 from data.vectors.parts import Tuning
 from data.vectors.space import Space

@@ -17,7 +17,7 @@ from pyroaring import BitMap
 
 from data.datasets.records import IndexSettings, Metric, Quantisation
 from data.errors import InvalidValueError
-from data.vectors.faiss import _library as faiss_library
+from data.vectors.faiss import faiss_library
 from data.vectors.parts import Tuning, flat_vectors, scan_flat
 from data.vectors.space import Rows, Space, Vectors
 from data.vectors.tuning import tuned

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pyroaring import BitMap
 
-from data.vectors.faiss import _library as faiss_library
+from data.vectors.faiss import faiss_library
 from data.vectors.space import Rows, Space, Vectors
 
 #: Vectors of a block: they stay in the cache of a core until every query was compared with them.

@@ -8,7 +8,6 @@ nothing else. Invariant: the caller's process never unpacks a page.
 from __future__ import annotations
 
 import os
-import resource
 import struct
 import subprocess
 import sys
@@ -24,6 +23,7 @@ import msgspec
 from data.datasets.formats.rows import Row
 from data.datasets.records import MAX_DIMENSIONS
 from data.errors import InvalidValueError
+from data.memory_bound import bound_memory
 
 #: Most memory of the reader beyond what it has at its start: a page, a batch of rows, and Arrow's own.
 MEMORY_BYTES = 1024 * 2**20
@@ -180,10 +180,7 @@ def main(path: Path, after: int, *, checking: bool) -> None:
     import pyarrow as pa
     import pyarrow.parquet
 
-    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
-    most = pages * resource.getpagesize() + MEMORY_BYTES
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_AS, (most, most))
+    bound_memory(MEMORY_BYTES)
     try:
         _read(path, after, checking=checking)
         _tell({"end": True})
