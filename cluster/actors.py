@@ -15,7 +15,8 @@ import numpy as np
 import ray
 from numpy.typing import NDArray
 
-from cluster.names import KEEPER, MODELS, NAMESPACE, PASSAGE_INDEX, vectors_actor
+from cluster.names import KEEPER, MODELS, NAMESPACE, PASSAGE_INDEX, at_home, vectors_actor
+from cluster.traced import Traced
 from cluster.vector_actor import VectorsActor
 from configs.schema import Settings
 from data.claims import TenantId
@@ -50,10 +51,13 @@ ACTOR_CPUS = 0.1
 SAVE_AFTER_S = 5.0
 
 
-class KeeperActor:
+class KeeperActor(Traced):
     """The one writer: the ledger and its views."""
 
+    SERVICE = "kite-keeper"
+
     def __init__(self, settings: dict[str, Any]) -> None:
+        from cluster.jobs import JobsThread
         from cluster.wiring import open_audit, open_eraser, open_keeper
         from data.lookup import LocalReader
 
@@ -64,6 +68,9 @@ class KeeperActor:
         self._eraser = open_eraser(chosen, self._keeper)
         threading.Thread(target=self._eraser.finish, name="erasure", daemon=True).start()
         self._reader = LocalReader(self._keeper)
+        # Whoever has the home's lock decides about its jobs: one process at a time.
+        self._jobs = JobsThread(chosen, self._keeper.access_changes)
+        self._jobs.start()
 
     def position(self) -> int:
         """Return the ledger position of the last change of knowledge."""
@@ -173,6 +180,10 @@ class KeeperActor:
         """Answer ``AuditSink.drop``."""
         return self._audit.drop(until, subject=subject)
 
+    def schedules(self, tenant: TenantId) -> bytes:
+        """Return a tenant's schedules."""
+        return msgspec.msgpack.encode(self._jobs.schedules.of(tenant))
+
     def stats(self) -> dict[str, Any]:
         """Return sizes and positions of the ledger and its views."""
         return dict(msgspec.to_builtins(self._keeper.stats()))
@@ -183,11 +194,13 @@ class KeeperActor:
         return True
 
 
-class PassageIndexActor:
+class PassageIndexActor(Traced):
     """The vectors of all passages: the one writer of that index, following the ledger.
 
     What is new is written to files in the background, so that a restart loads them and replays little.
     """
+
+    SERVICE = "kite-passage-index"
 
     def __init__(self, settings: dict[str, Any]) -> None:
         from cluster.wiring import open_passage_vectors
@@ -236,8 +249,10 @@ class PassageIndexActor:
                 self._saved_seq = self._index.save()
 
 
-class ModelsActor:
+class ModelsActor(Traced):
     """The models of this node: text analysis, embedder, stance model, boosters."""
+
+    SERVICE = "kite-models"
 
     def __init__(self, settings: dict[str, Any]) -> None:
         from cluster.wiring import open_models
@@ -296,6 +311,7 @@ def ensure_actors(settings: Settings) -> list[Any]:
             max_restarts=-1,
             num_cpus=ACTOR_CPUS,
             max_concurrency=CONCURRENT_CALLS,
+            resources=at_home(settings),
         )
         .remote(plain, *more)
         for name, (actor, more) in shared_actors(settings).items()

@@ -29,7 +29,12 @@ from data.errors import UnavailableError
 
 #: Longest wait for ``ray start`` on a loaded two-core machine.
 START_TIMEOUT_S = 90.0
+#: Ports of the gateway's replicas on one machine: so many ranges of so many, from here on (Ray's own are the
+#: first thousand).
+REPLICA_PORTS, REPLICA_RANGES, RANGE_PORTS = 30_000, 20, 50
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
+#: What every process of the cluster runs at its start; see the module there.
+LEAN = str(PROJECT_ROOT / "cluster" / "lean")
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +159,7 @@ def ray_environment(settings: Settings, temp_dir: Path) -> dict[str, str]:
     environment = {
         **client_environment(settings),
         "PYTHONPATH": os.pathsep.join(
-            part for part in (str(PROJECT_ROOT), os.environ.get("PYTHONPATH", "")) if part
+            part for part in (LEAN, str(PROJECT_ROOT), os.environ.get("PYTHONPATH", "")) if part
         ),
         # One computing thread a process: parallelism comes from replicas (faiss#2731, OpenMP pools a thread).
         "OMP_NUM_THREADS": "1",
@@ -167,6 +172,10 @@ def ray_environment(settings: Settings, temp_dir: Path) -> dict[str, str]:
         **haproxy_environment(settings.http, temp_dir, binary=binary),
         "RAY_SERVE_HAPROXY_METRICS_PORT": str(_free_port()),
         "RAY_SERVE_HAPROXY_STATS_PORT": str(_free_port()),
+        # Where HAProxy goes while no replica is there, and what it is not asked for; shared as those are.
+        "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(_free_port()),
+        "RAY_SERVE_FALLBACK_PROXY_GRPC_PORT": str(_free_port()),
+        **_replica_ports(temp_dir),
     }
 
 
@@ -259,6 +268,21 @@ def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def _replica_ports(temp_dir: Path) -> dict[str, str]:
+    """Return the variables that give the gateway's replicas a range of ports of this installation's own.
+
+    Replicas share a port with whoever binds it too (SO_REUSEPORT), so in Ray's one range for all, requests to
+    one of two installations on a machine would reach the other.
+    """
+    first = int(hashlib.sha256(temp_dir.name.encode()).hexdigest(), 16) % REPLICA_RANGES
+    starts = [REPLICA_PORTS + (first + turn) % REPLICA_RANGES * RANGE_PORTS for turn in range(REPLICA_RANGES)]
+    start = next((port for port in starts if not any(_listens(port + near) for near in range(4))), starts[0])
+    return {
+        "RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT": str(start),
+        "RAY_SERVE_DIRECT_INGRESS_MAX_HTTP_PORT": str(start + RANGE_PORTS - 1),
+    }
 
 
 def _listens(port: int, host: str = "127.0.0.1") -> bool:

@@ -13,7 +13,7 @@ import json
 import sys
 from pathlib import Path
 
-from cluster import certificates
+from cluster import certificates, held_calls
 from cluster.certificates import Pair
 from configs.schema import LOOPBACK_HOSTS, HttpSettings
 from data.errors import ConfigError
@@ -47,8 +47,10 @@ done
 {watch}exec "{binary}" "$@"
 """
 #: Statistics and metrics go to loopback, the admin socket to its owner. In the API's frontend: where it
-#: listens, and what a caller may not say or ask for; the address it came from is HAProxy's to tell.
+#: listens, what a caller may not say or ask for, and what HAProxy answers itself; the address a caller came
+#: from is HAProxy's to tell. The largest head of a request is ours, whatever else is said of it.
 _EDITS = r"""
+/^ *tune\.bufsize /d
 /^global/a\
     tune.bufsize {head_bytes}
 s/^( *stats socket .* mode) 666/\1 600/
@@ -66,8 +68,10 @@ a\
     http-request del-header x-request-id unless { req.hdr(x-request-id) -m reg ^[A-Za-z0-9._-]{1,128}$ }\
     http-request del-header forwarded\
     http-request del-header x-forwarded-for{unless_proxy}\
-    http-request add-header x-forwarded-for %[src]{errors}
+    http-request add-header x-forwarded-for %[src]{errors}{holds}
 }
+$a\
+{table}
 """
 #: What HAProxy answers by itself, in the words and the form of every other problem (RFC 9457).
 _PROBLEMS = {
@@ -155,6 +159,8 @@ def _edits(http: HttpSettings, pair: Pair | None) -> str:
         "{head_bytes}": str(HEAD_BYTES),
         "{silence_s}": str(SILENCE_S),
         "{errors}": "".join(f"\\\n    {_error_page(status)}" for status in _PROBLEMS),
+        "{holds}": "".join(f"\\\n    {line}" for line in held_calls.frontend_rules()),
+        "{table}": "\\\n".join(held_calls.table()),
         "{unless_proxy}": f" unless {{ src {proxies} }}" if proxies else "",
     }
     text = _EDITS

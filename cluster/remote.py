@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cluster.names import KEEPER, MODELS, NAMESPACE, PASSAGE_INDEX
+from cluster.traced import rpc
 from data.access.records import AccessChanges
 from data.analysis import Analysis
 from data.audit.event import AuditEvent
@@ -57,6 +58,7 @@ from data.feedback import CalibrationMark, CalibrationQuery, FeedbackSample
 from data.knowledge import Change, PastVerdict
 from data.lookup import Fetched, Found, Limits, Wanted
 from data.ports import HistoryQuery, Hit, Query, WriteReceipt
+from data.tracing import Kind, context, current, span, take
 from data.views.sparql import SparqlAnswer
 
 #: How long a call waits for an actor that is restarting (about 5 s on two cores) before it gives up.
@@ -95,6 +97,14 @@ class ActorLink:
             UnavailableError: of the kind given, when the actor was away for ``patience_s``.
             KiteError: what the method raised, with its own words and nothing of Ray's.
         """
+        if current() is None:
+            return self._call(method, args)
+        with span(f"{self._name}/{method}", rpc(self._name, method), Kind.CLIENT):
+            result, recorded = self._call("traced", (context(), method, args))
+            take(recorded)
+            return result
+
+    def _call(self, method: str, args: tuple[Any, ...]) -> Any:
         deadline = time.monotonic() + self._patience_s
         pause_s = _FIRST_PAUSE_S
         while True:

@@ -12,6 +12,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from cluster.traced import Traced
 from configs.schema import Settings
 from data.claims import TenantId
 from data.datasets.ports import FilterValue
@@ -31,8 +32,10 @@ from data.datasets.wire import (
 )
 
 
-class VectorsActor:
+class VectorsActor(Traced):
     """``VectorDatasets`` for the datasets that live here."""
+
+    SERVICE = "kite-vectors"
 
     def __init__(self, settings: dict[str, Any], number: int) -> None:
         from cluster.wiring import open_datasets

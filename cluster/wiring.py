@@ -16,7 +16,7 @@ from cluster.head import PROJECT_ROOT, home_of
 from cluster.remote import RemoteModels, RemoteReader, RemoteVectors
 from cluster.vectors import RemoteVectorDatasets, place_of
 from configs.schema import CacheSettings, Settings
-from configs.secrets import cache_url
+from configs.secrets import cache_url, queue_url, stream_url
 from data.audit.log import FOLDER, AuditLog
 from data.clock import SystemClock
 from data.codec import ENTRIES
@@ -30,9 +30,16 @@ from data.models.embedding import IdentifiedEmbedder
 from data.models.reliability import load_reliability
 from data.parts import Parts
 from data.ports import KeyValueStore, Scorer, StanceModel, TextAnalyser
+from data.queue.ports import TaskQueue
+from data.queue.tasks import QueueBounds, RetryRule
+from data.standing import BoardReader
+from data.streams.kafka_address import is_kafka, properties_of, topics_of
+from data.streams.ports import ClaimStream, StreamNames
 from data.views.sparql_runner import SparqlLimits
 from data.views.vectors import PassageVectors, ReadEntries
 
+#: Where the queue lies under the home, if it is a file.
+QUEUE = Path("queue") / "tasks.sqlite"
 #: Trained models shipped with the software.
 SHIPPED_MODELS = PROJECT_ROOT / "models"
 AGGREGATOR, STANCE, CHECKWORTHINESS, SYNTAX = "aggregator", "stance", "checkworthiness", "syntax"
@@ -54,7 +61,12 @@ class Models:
 
 def open_store(settings: Settings) -> KeyValueStore:
     """Return the store of caches, sessions and limits; one a process, for LMDB allows no more."""
-    return _store(settings.cache, home_of(settings) / "cache")
+    store = _store(settings.cache, home_of(settings) / "cache")
+    if not settings.traces.is_on:
+        return store
+    from data.stores.traced import TracedStore
+
+    return TracedStore(store, settings.cache.backend)
 
 
 @cache
@@ -68,8 +80,54 @@ def _store(settings: CacheSettings, folder: Path) -> KeyValueStore:
     return LmdbStore(folder, SystemClock(), max_bytes=settings.max_mb * 2**20)
 
 
-def open_models(settings: Settings) -> Models:
+def open_queue(settings: Settings) -> TaskQueue:
+    """Return the queue of tasks: in a file under this home, or in Redis."""
+    chosen = settings.queue
+    rule = RetryRule(chosen.max_attempts, chosen.first_wait_s, chosen.longest_wait_s)
+    address = queue_url(settings)
+    if address is None:
+        from data.queue.sqlite_queue import SqliteQueue
+
+        return SqliteQueue(home_of(settings) / QUEUE, rule=rule, bounds=queue_bounds(settings))
+    from data.queue.redis_queue import RedisQueue
+    from data.stores.redis import connect
+
+    return RedisQueue(connect(address), rule=rule, bounds=queue_bounds(settings))
+
+
+def queue_bounds(settings: Settings) -> QueueBounds:
+    """Return how many unfinished tasks there may be."""
+    return QueueBounds(settings.queue.max_tasks, settings.queue.max_tenant_tasks)
+
+
+def open_stream(settings: Settings, name: str) -> ClaimStream | None:
+    """Return the stream of claims for a consumer of this name; ``None`` where none is read.
+
+    Raises:
+        ConfigError: its address is none, or its file cannot be read.
+    """
+    chosen = settings.queue.stream
+    address = stream_url(chosen)
+    if address is None:
+        return None
+    names = StreamNames(chosen.claims, chosen.verdicts, chosen.dead, chosen.group)
+    if is_kafka(address):
+        from data.streams.kafka_stream import KafkaBounds, KafkaClaimStream
+
+        bounds = KafkaBounds(chosen.idle_s, chosen.most_verdicts, chosen.readers)
+        return KafkaClaimStream(properties_of(address), topics_of(names), name=name, bounds=bounds)
+    from data.stores.redis import connect
+    from data.streams.redis_stream import RedisClaimStream
+
+    return RedisClaimStream(
+        connect(address), names, name=name, idle_s=chosen.idle_s, most_verdicts=chosen.most_verdicts
+    )
+
+
+def open_models(settings: Settings, *, remembered: int | None = None) -> Models:
     """Return every model, loaded.
+
+    ``remembered``: so many vectors are kept in memory and none in the store, for work that asks once.
 
     Raises:
         ModelUnavailableError: the embedder has not been built, or a shipped model is missing.
@@ -84,7 +142,10 @@ def open_models(settings: Settings) -> Models:
     pipeline = settings.models.spacy_pipeline
     analyser = SpacyAnalyser(None if pipeline == "blank" else pipeline)
     onnx = OnnxEmbedder(embedder_folder(settings), threads=settings.models.threads)
-    embedder = CachedEmbedder(onnx, open_store(settings), REMEMBERED_VECTORS)
+    if remembered is None:
+        embedder = CachedEmbedder(onnx, open_store(settings), REMEMBERED_VECTORS)
+    else:
+        embedder = CachedEmbedder(onnx, None, remembered)
     trained = model_folder(settings)
     stance = TrainedStance(analyser, trained / STANCE)
     scorer = BoosterScorer(
@@ -127,7 +188,7 @@ def open_audit(settings: Settings) -> AuditLog:
 
 def open_eraser(settings: Settings, keeper: Keeper) -> Eraser:
     """Return who erases tenants of this home; the process that has the keeper opens it."""
-    return Eraser(keeper, open_store(settings), home_of(settings), SystemClock())
+    return Eraser(keeper, open_store(settings), home_of(settings), SystemClock(), queue=open_queue(settings))
 
 
 def sparql_limits(settings: Settings) -> SparqlLimits:
@@ -228,13 +289,17 @@ def remote_parts(settings: Settings) -> Parts:
         reliability=load_reliability(model_folder(settings) / AGGREGATOR),
         syntax_folder=model_folder(settings) / SYNTAX,
         datasets=RemoteVectorDatasets(settings.vectors.actors),
+        board=BoardReader(home_of(settings)),
     )
 
 
 @contextmanager
-def local_parts(settings: Settings) -> Iterator[Parts]:
-    """Open everything in this process, for as long as the block lasts; no cluster is needed."""
-    models = open_models(settings)
+def local_parts(settings: Settings, *, remembered: int | None = None) -> Iterator[Parts]:
+    """Open everything in this process, for as long as the block lasts; no cluster is needed.
+
+    ``remembered`` is as in :func:`open_models`.
+    """
+    models = open_models(settings, remembered=remembered)
     conformal = load_conformal(model_folder(settings) / AGGREGATOR)
     index = open_passage_vectors(settings, models.embedder)
     keeper = Keeper(home_of(settings), SystemClock(), index)

@@ -23,10 +23,11 @@ from configs.secrets import masked, without_url_password
 CONFIG_DIR = Path(__file__).parent
 ENVIRONMENTS = ("development", "testing", "production")
 #: ``KITE_*`` names that are not settings: which files to read, where tests find labelled data, the mark by
-#: which the processes of one run are known (``cluster.processes``), the key that the command line shows, the
-#: installation's secrets, and where backups are with their key.
+#: which the processes of one run are known (``cluster.processes``), which service the command line asks with
+#: which key, the folder of the job that a process runs, the installation's secrets, and where backups are.
 RESERVED = frozenset(
-    {"KITE_ENV", "KITE_CONFIG", "KITE_DATASETS", "KITE_RUN_ID", "KITE_API_KEY"}
+    {"KITE_ENV", "KITE_CONFIG", "KITE_DATASETS", "KITE_CRDS", "KITE_RUN_ID"}
+    | {"KITE_API_KEY", "KITE_URL", "KITE_JOB"}
     | {"KITE_SECRET", "KITE_SECRET_FILE", "KITE_PEPPER", "KITE_PEPPER_FILE"}
     | {"KITE_BACKUP_TARGET", "KITE_BACKUP_ENDPOINT", "KITE_BACKUP_KEY", "KITE_BACKUP_KEY_FILE"}
 )
@@ -79,7 +80,7 @@ def _merge(layers: Sequence[tuple[str, dict[str, Any]]]) -> Settings:
             settings, fault = msgspec.convert(merged, Settings), None
         except msgspec.ValidationError as exc:
             # A later layer may bring what is missing: the other half of a pair.
-            fault = fault or ConfigError(f"{origin}: {_explain(str(exc))}")
+            fault = fault or ConfigError(f"{origin}: {explain(str(exc))}")
     if fault is not None:
         raise fault
     return settings
@@ -139,7 +140,8 @@ def _nest(path: Sequence[str], raw: str) -> dict[str, Any]:
     return dict(value)
 
 
-def _explain(message: str) -> str:
+def explain(message: str) -> str:
+    """Return what msgspec says of settings that do not fit as one sentence that names the key."""
     unknown = _UNKNOWN.search(message)
     if unknown:
         parent = unknown["path"] or ""

@@ -91,9 +91,15 @@ def _secrets(settings: Settings, environ: Mapping[str, str]) -> Iterator[str]:
         wrong = exposure(path)
         if wrong is not None:
             yield f"{key}: {wrong}; give it to the user of the service with mode 0600"
-    url = settings.cache.url or ""
-    if without_url_password(url) != url and not environ.get("KITE_CACHE__URL"):
-        yield "cache.url holds a password: take it from KITE_CACHE__URL or a private file, cache.url_file"
+    addresses = {
+        "cache": settings.cache.url,
+        "queue": settings.queue.url,
+        "queue.stream": settings.queue.stream.url,
+    }
+    for key, url in addresses.items():
+        name = f"KITE_{key.upper().replace('.', '__')}__URL"
+        if url and without_url_password(url) != url and not environ.get(name):
+            yield f"{key}.url holds a password: take it from {name} or a private file, {key}.url_file"
 
 
 def _secret_files(settings: Settings, environ: Mapping[str, str]) -> Iterator[tuple[str, Path]]:
@@ -101,6 +107,8 @@ def _secret_files(settings: Settings, environ: Mapping[str, str]) -> Iterator[tu
         "http.tls.key": settings.http.tls.key,
         "auth.jwt.secret_file": settings.auth.jwt.secret_file,
         "cache.url_file": settings.cache.url_file,
+        "queue.url_file": settings.queue.url_file,
+        "queue.stream.url_file": settings.queue.stream.url_file,
     }
     named |= {
         name: value for name, value in environ.items() if name.startswith("KITE_") and name.endswith("_FILE")

@@ -10,21 +10,17 @@ import ipaddress
 import re
 from typing import Annotated, Literal
 
-from msgspec import Meta, Struct, field
+from msgspec import Meta, field
 
-Port = Annotated[int, Meta(ge=0, le=65535)]
-Count = Annotated[int, Meta(ge=1)]
-Seconds = Annotated[float, Meta(gt=0.0)]
-Share = Annotated[float, Meta(ge=0.0, le=1.0)]
+from configs.job_settings import JobSettings
+from configs.parts import Count, Part, Port, Seconds, Share
+from configs.queue_settings import QueueSettings
+from configs.trace_settings import TraceSettings
 
 #: The addresses on which only this machine can reach a server.
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 #: An origin as a browser sends it (RFC 6454 §7): scheme, host in lower case, and a port that is not its own.
 ORIGIN = re.compile(r"https?://(?:[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
-
-
-class Part(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A section of the settings: frozen, and a key it does not know is an error."""
 
 
 class TlsSettings(Part, frozen=True):
@@ -78,21 +74,32 @@ class HttpSettings(Part, frozen=True):
 
 
 class RaySettings(Part, frozen=True):
-    """The Ray head that ``kite`` starts. Port 0 picks a free one; ``num_cpus`` ``None`` takes all."""
+    """The Ray head that ``kite`` starts. Port 0 picks a free one; ``num_cpus`` ``None`` takes all.
+
+    ``home_resource`` is the custom resource of the one node that has the home, on a cluster of many: the
+    shared actors and the gateway go there.
+    """
 
     gcs_port: Port = 6399
     dashboard_port: Port = 8265
     num_cpus: Count | None = None
     object_store_mb: Annotated[int, Meta(ge=80)] = 512
+    home_resource: str | None = None
 
 
 class ReplicaSettings(Part, frozen=True):
-    """Autoscaling of one deployment."""
+    """Autoscaling of one deployment by what is under way: asked and not yet answered, queued or at work.
+
+    A replica is added when that was above ``target_ongoing_requests`` a replica for ``upscale_after_s``, and
+    taken away when it was below for ``downscale_after_s``.
+    """
 
     min_replicas: Count = 1
     max_replicas: Count = 4
     target_ongoing_requests: Annotated[float, Meta(gt=0.0)] = 2.0
     max_ongoing_requests: Count = 8
+    upscale_after_s: Seconds = 30.0
+    downscale_after_s: Seconds = 600.0
 
     def __post_init__(self) -> None:
         """Refuse a range that no number satisfies."""
@@ -295,6 +302,8 @@ class Settings(Part, frozen=True):
     verdicts: VerdictSettings = field(default_factory=VerdictSettings)
     models: ModelSettings = field(default_factory=ModelSettings)
     cache: CacheSettings = field(default_factory=CacheSettings)
+    queue: QueueSettings = field(default_factory=QueueSettings)
+    jobs: JobSettings = field(default_factory=JobSettings)
     sparql: SparqlSettings = field(default_factory=SparqlSettings)
     sessions: SessionSettings = field(default_factory=SessionSettings)
     auth: AuthSettings = field(default_factory=AuthSettings)
@@ -302,13 +311,21 @@ class Settings(Part, frozen=True):
     audit: AuditSettings = field(default_factory=AuditSettings)
     encryption: EncryptionSettings = field(default_factory=EncryptionSettings)
     log: LogSettings = field(default_factory=LogSettings)
+    traces: TraceSettings = field(default_factory=TraceSettings)
     #: Weight of each framework in ``reward`` and fusion when a request names none; 1 where not listed.
     framework_weights: dict[str, Annotated[float, Meta(ge=0.0)]] = field(default_factory=dict)
+    #: Frameworks that are not asked: each is told as abstained, and has no weight where a request names none.
+    frameworks_off: tuple[str, ...] = ()
     #: Settings of single frameworks by name; each framework's own ``Config`` checks the keys.
     frameworks: dict[str, dict[str, float | int | str | bool]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Refuse to open to other machines while no credential is asked for."""
+        """Refuse to open to other machines while no credential is asked for, and a queue without a place."""
+        if self.queue.backend == "redis" and not (
+            self.queue.url or self.queue.url_file or self.cache.backend == "redis"
+        ):
+            msg = "queue.backend is redis but neither queue.url nor a cache in Redis says where it is"
+            raise ValueError(msg)
         if self.http.host not in LOOPBACK_HOSTS and self.auth.mode == "open":
             msg = (
                 f"http.host is {self.http.host}: without authentication the service opens on loopback only "

@@ -13,11 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from configs.errors import ConfigError
-from configs.schema import CacheSettings
+from configs.queue_settings import StreamSettings
+from configs.schema import CacheSettings, Settings
 
 #: What stands where a secret was.
 MASK = "***"
 _URL_PASSWORD = re.compile(r"(?P<before>\b[a-z][a-z0-9+.-]*://[^\s/?#:@]*:)[^\s/?#]+(?=@)", re.IGNORECASE)
+#: Passwords that are told behind the question mark, as some addresses have them.
+_QUERY_PASSWORD = re.compile(r"(?<=password=)[^\s&\"']+", re.IGNORECASE)
 #: API keys, credentials of an ``Authorization`` header, and JSON Web Tokens wherever they stand.
 _SHAPES = re.compile(
     r"\bkite_[0-9A-Za-z]{8,}_?[0-9A-Za-z]*"
@@ -41,7 +44,9 @@ def masked(value: Any) -> Any:
 
 def without_url_password(text: str) -> str:
     """Return a text with the password of every address in it masked."""
-    return _URL_PASSWORD.sub(rf"\g<before>{MASK}", text) if "://" in text else text
+    if "://" not in text:
+        return text
+    return _QUERY_PASSWORD.sub(MASK, _URL_PASSWORD.sub(rf"\g<before>{MASK}", text))
 
 
 def redacted(text: str) -> str:
@@ -59,6 +64,29 @@ def cache_url(cache: CacheSettings) -> str:
         ConfigError: its file cannot be read.
     """
     return read_secret(Path(cache.url_file), "cache.url_file") if cache.url_file else str(cache.url)
+
+
+def queue_url(settings: Settings) -> str | None:
+    """Return the address of the Redis that keeps the queue, ``None`` where it is kept in a file.
+
+    Raises:
+        ConfigError: the address's file cannot be read.
+    """
+    queue = settings.queue
+    if (queue.backend or ("redis" if settings.cache.backend == "redis" else "sqlite")) == "sqlite":
+        return None
+    if queue.url_file:
+        return read_secret(Path(queue.url_file), "queue.url_file")
+    return queue.url or cache_url(settings.cache)
+
+
+def stream_url(stream: StreamSettings) -> str | None:
+    """Return the address of the Redis with the streams, ``None`` where none are read.
+
+    Raises:
+        ConfigError: its file cannot be read.
+    """
+    return read_secret(Path(stream.url_file), "queue.stream.url_file") if stream.url_file else stream.url
 
 
 def read_secret(path: Path, key: str) -> str:

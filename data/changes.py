@@ -14,14 +14,16 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from data.access import switches
 from data.access.keys import check_key, check_name
-from data.access.records import SYSTEM_TENANT, KeyRecord, TenantRecord
+from data.access.records import SYSTEM_TENANT, FrameworkRecord, KeyRecord, TenantRecord
 from data.claims import DEFAULT_TENANT, TenantId, tenant_id
 from data.datasets import changes as datasets
 from data.documents import passages_of, split
 from data.errors import CorruptDataError, InvalidValueError
 from data.fact_checks import check_interval, check_unit
 from data.feedback import CalibrationMode
+from data.jobs import schedules
 from data.knowledge import Change, Document, Fact, Passage, Pattern, Source
 from data.rdf import canonical_quads, check_lines
 from data.redaction import content_of
@@ -333,10 +335,18 @@ READERS: dict[str, Callable[[bytes], object] | None] = {
     "calibration.put": read_calibration,
     "key.put": read_key,
     "tenant.put": read_tenant,
-    **datasets.READERS,
+    **(datasets.READERS | schedules.READERS | switches.READERS),
 }
 #: Whatever carries the id under which it is stored.
-_NAMED = Document | Fact | Source | Pattern | VerdictRecord | KeyRecord | TenantRecord
+_OF_INSTALLATION = KeyRecord | TenantRecord | FrameworkRecord
+_NAMED = Document | Fact | Source | Pattern | VerdictRecord | _OF_INSTALLATION
+_CHECKS: dict[type, Callable[[Any], None]] = {
+    Pattern: check_pattern,
+    Fact: check_fact,
+    KeyRecord: check_key,
+    TenantRecord: check_tenant,
+    FrameworkRecord: switches.check_framework,
+}
 
 
 def check_change(change: Change) -> None:
@@ -361,24 +371,14 @@ def check_change(change: Change) -> None:
 
 
 def _check_value(value: object, change: Change) -> None:
-    if isinstance(value, Pattern):
-        check_pattern(value)
-    elif isinstance(value, Fact):
-        check_fact(value)
-    elif isinstance(value, KeyRecord | TenantRecord):
-        _check_access(value, change.tenant)
+    if type(value) in _CHECKS:
+        _CHECKS[type(value)](value)
     else:
-        datasets.check_value(value, change.key)
-
-
-def _check_access(value: KeyRecord | TenantRecord, tenant: TenantId) -> None:
-    if isinstance(value, KeyRecord):
-        check_key(value)
-    else:
-        check_tenant(value)
-    owner = value.tenant if isinstance(value, KeyRecord) else None
-    if tenant != (owner or SYSTEM_TENANT):
-        raise InvalidValueError(f"The record of {value.id!r} does not belong under the tenant {tenant!r}.")
+        (schedules if isinstance(value, schedules.Schedule) else datasets).check_value(value, change.key)
+    if isinstance(value, _OF_INSTALLATION):
+        owner = value.tenant if isinstance(value, KeyRecord) else None
+        if change.tenant != (owner or SYSTEM_TENANT):
+            raise InvalidValueError(f"The record of {value.id!r} does not belong under {change.tenant!r}.")
 
 
 def _change(kind: str, key: str, value: object, tenant: TenantId, actor: str) -> Change:

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from data.errors import KiteError, StoreUnavailableError
 from data.ledger import Writing
 from data.ports import WriteReceipt
+from data.shared_spans import Shared
+from data.tracing import OpenSpan, current, span
 
 #: Rows put into one transaction at most: bounds how long the callers of a batch wait for each other.
 MAX_ROWS = 10_000
@@ -24,6 +26,7 @@ Commit = Callable[[Sequence[Writing]], Sequence[WriteReceipt | KiteError]]
 @dataclass(slots=True)
 class _Waiting:
     writing: Writing
+    span: OpenSpan | None
     done: threading.Event = field(default_factory=threading.Event)
     answer: WriteReceipt | KiteError | None = None
 
@@ -46,13 +49,14 @@ class GroupCommit:
             StoreUnavailableError: not written, or the outcome is unknown; a retry with the same key is safe.
             KiteError: what the commit answered.
         """
-        waiting = _Waiting(writing)
-        with self._changed:
-            if self._closed:
-                raise StoreUnavailableError("The keeper is closed: open it again.")
-            self._queue.append(waiting)
-            self._changed.notify()
-        waiting.done.wait()
+        with span("append", {"kite.rows": len(writing.changes)}):
+            waiting = _Waiting(writing, current())
+            with self._changed:
+                if self._closed:
+                    raise StoreUnavailableError("The keeper is closed: open it again.")
+                self._queue.append(waiting)
+                self._changed.notify()
+            waiting.done.wait()
         if isinstance(waiting.answer, WriteReceipt):
             return waiting.answer
         raise waiting.answer or StoreUnavailableError("The keeper stopped before it answered: retry.")
@@ -87,7 +91,8 @@ class GroupCommit:
 
     def _answers(self, batch: Sequence[_Waiting]) -> Sequence[WriteReceipt | KiteError]:
         try:
-            return self._commit([waiting.writing for waiting in batch])
+            with Shared("commit", [waiting.span for waiting in batch], {"kite.writes": len(batch)}):
+                return self._commit([waiting.writing for waiting in batch])
         # Whatever went wrong, callers must hear of it: an unanswered one would wait for ever.
         except Exception as exc:
             text = f"The change could not be completed ({exc}): retry with the same idempotency key."

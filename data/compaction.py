@@ -19,6 +19,7 @@ import msgspec
 from data import changes, segments
 from data.changes import SegmentRef
 from data.datasets.changes import DELETE_DATASET, PUT_VECTORS, ids_written, read_vector_ids
+from data.durable import sync_folder
 from data.ledger import Entry, Ledger
 from data.redaction import is_erased, redacted
 
@@ -172,7 +173,7 @@ def remove_discarded(ledger: Ledger, home: Path) -> None:
     for uri in discarded:
         if uri not in used:
             (home / uri).unlink(missing_ok=True)
-    segments.sync_folder(home / segments.FOLDER)
+    sync_folder(home / segments.FOLDER)
 
 
 def size_of(ledger: Ledger, home: Path) -> int:

@@ -32,11 +32,13 @@ from data.errors import (
     NotFoundError,
     UnavailableError,
 )
+from data.jobs.erasing import held_by_jobs, remove_jobs
 from data.keeper import Keeper
 from data.knowledge import Change
 from data.ledger import Ledger
 from data.ledger_erasure import ERASE, NOBODY, ErasureRow, erase_rows, erasures, held_in_ledger, last_erasure
 from data.ports import Clock, KeyValueStore
+from data.queue.ports import TaskQueue
 from data.redaction import content_of, is_erased
 from data.store_sweep import held_in_store, sweep
 from data.views.vector_files import tenants_in
@@ -85,11 +87,20 @@ class Remains:
 class Eraser:
     """Erases tenants of one home. One at a time; any thread."""
 
-    def __init__(self, keeper: Keeper, store: KeyValueStore, home: Path, clock: Clock) -> None:
+    def __init__(
+        self,
+        keeper: Keeper,
+        store: KeyValueStore,
+        home: Path,
+        clock: Clock,
+        *,
+        queue: TaskQueue | None = None,
+    ) -> None:
         self._keeper = keeper
         self._store = store
         self._home = home
         self._clock = clock
+        self._queue = queue
 
     def erase(self, tenant: TenantId, *, backups: Sequence[str] = (), actor: str = "operator") -> Erased:
         """Erase a tenant, or finish what was begun, and return the proof; a second time: the same proof.
@@ -153,13 +164,11 @@ class Eraser:
         return self._keeper.write_own(changes)[-1].seq, row
 
     def _carry_out(self, ledger: Ledger, tenant: TenantId, seq: int, asked: ErasureRow) -> Erased:
-        sweep(self._store, tenant, self._home)
-        remove_folders(ledger, self._home, tenant)
+        self._sweep(ledger, tenant)
         erase_rows(ledger, self._home, tenant, before=seq)
         self._keeper.renew()
         # Again: whoever was about to answer the tenant's last question has written by now.
-        sweep(self._store, tenant, self._home)
-        remove_folders(ledger, self._home, tenant)
+        self._sweep(ledger, tenant)
         after = self._counts(ledger, tenant)
         if any(after.values()):
             left = ", ".join(f"{name} {number}" for name, number in after.items() if number)
@@ -181,6 +190,16 @@ class Eraser:
         self._keeper.write_own([_change(ERASE, tenant, row, SYSTEM_TENANT, "keeper")])
         return proof
 
+    def _sweep(self, ledger: Ledger, tenant: TenantId) -> None:
+        sweep(self._store, tenant, self._home)
+        remove_folders(ledger, self._home, tenant)
+        remove_jobs(self._home, tenant)
+        if self._queue is not None:
+            self._queue.erase(tenant)
+
+    def _queued(self, tenant: TenantId) -> dict[str, int]:
+        return {"queue: tasks": sum(self._queue.states(tenant).values())} if self._queue else {}
+
     def _counts(self, ledger: Ledger, tenant: TenantId) -> dict[str, int]:
         return {
             **held_in_ledger(ledger, self._home, tenant),
@@ -188,6 +207,8 @@ class Eraser:
             "vectors": int(tenant in tenants_in(self._home / _VECTORS)),
             "datasets": held_folders(ledger, self._home, tenant),
             **held_in_store(self._store, tenant),
+            **self._queued(tenant),
+            **held_by_jobs(self._home, tenant),
         }
 
 

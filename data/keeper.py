@@ -27,6 +27,7 @@ from data.ledger import Entry, Horizon, Ledger, Writing, Written
 from data.ledger_schema import NOT_KNOWLEDGE
 from data.ports import Clock, WriteReceipt
 from data.scrub import Checked, checked
+from data.standing import Board
 from data.views.library import Library, ViewState
 from data.views.view import View
 
@@ -83,6 +84,7 @@ class Keeper(Library):
 
     def __init__(self, home: Path, clock: Clock, vectors: VectorSink) -> None:
         self._lock = hold_home(home / "ledger" / "lock")
+        self._board = Board(home)
         try:
             self._ledger = Ledger(home / "ledger" / "ledger.sqlite", clock)
             self._ledger.verify(last=OPENING_ROWS)
@@ -96,6 +98,7 @@ class Keeper(Library):
             self.refresh()
             self._admission = Admission(self._ledger, self, home)
         except BaseException:
+            self._board.close()
             self._lock.close()
             raise
         self._commits = GroupCommit(self._commit)
@@ -153,6 +156,7 @@ class Keeper(Library):
         with self._apply_lock:
             self._catch_up_views()
             self._catch_up_vectors()
+            self._board.tell(self._knowledge_seq)
 
     def rebuild(self, name: str) -> int:
         """Build a view anew from the ledger while the old one serves, then serve it; return its position.
@@ -290,6 +294,7 @@ class Keeper(Library):
             # Writers wait for what was written meanwhile, which is little.
             self._replay(fresh)
             self.serve(fresh)
+            self._board.tell(self._knowledge_seq)
         return self.applied_seq()
 
     def check(self, *, views: bool = False) -> Checked:
@@ -338,6 +343,7 @@ class Keeper(Library):
         self._commits.close()
         if self._compaction:
             self._compaction.join()
+        self._board.close()
         super().close()
         self._ledger.close()
         self._lock.close()
@@ -372,6 +378,8 @@ class Keeper(Library):
         if known:
             self._vectors.apply(known)
             self._knowledge_seq = known[-1].seq
+        if any(entry.kind != "verdict.put" for entry in entries):
+            self._board.tell(self._knowledge_seq)
 
     def _replay(self, view: View) -> None:
         while page := self._ledger.read_sound(view.applied_seq(), PAGE):

@@ -25,6 +25,7 @@ from data.ledger_rewrite import rewrite
 from data.ledger_schema import IS_KNOWLEDGE, SCHEMA, prepare, rechain
 from data.ports import Clock, WriteReceipt
 from data.sqlite import Database
+from data.tracing import database, timed
 
 __all__ = ["GENESIS", "Entry", "Horizon", "Ledger", "Writing", "Written", "chained", "instant"]
 
@@ -105,6 +106,7 @@ class Ledger:
             raise written.receipt
         return written.receipt
 
+    @timed("ledger", database("sqlite", "insert"))
     def append_all(self, writings: Sequence[Writing]) -> list[Written]:
         """Write several requests in one transaction (group commit); each is answered on its own."""
         with self._database.writing() as connection:

@@ -14,14 +14,16 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from data.chain import GENESIS, Entry, chained, page_of
+from data.durable import sync_folder
 from data.errors import CorruptDataError
-from data.segments import sync_folder
 from data.sqlite import BUSY_TIMEOUT_S, named_errors
 
 #: 1: the chain covers payloads themselves. 2: it covers their SHA-256, so that they can be erased.
 #: 3: keys and tenants are no knowledge, so the index of what is has other rows.
 #: 4: nor are vector datasets, and what was written to one is found without reading the rest.
-FORMAT = 4
+#: 5: nor are schedules of jobs, which are found in the same way.
+#: 6: nor is what an administrator says of a framework.
+FORMAT = 6
 #: The format from which on the chain is as it is now.
 _RECHAINED = 2
 #: Kinds that are no knowledge, as SQL writes them: a query must say it in the partial index's own words.
@@ -36,15 +38,21 @@ NOT_KNOWLEDGE = (
     "dataset.delete",
     "vectors.put",
     "vectors.delete",
+    "schedule.put",
+    "schedule.delete",
+    "framework.put",
 )
 IS_KNOWLEDGE = (
     "kind NOT IN "
     "('verdict.put', 'feedback.put', 'calibration.put', 'key.put', 'tenant.put', 'ledger.compact', "
-    "'dataset.put', 'dataset.delete', 'vectors.put', 'vectors.delete')"
+    "'dataset.put', 'dataset.delete', 'vectors.put', 'vectors.delete', 'schedule.put', 'schedule.delete', "
+    "'framework.put')"
 )
 #: Which rows make and remove datasets, and which write to one, as SQL writes them.
 IS_OF_DATASETS = "kind IN ('dataset.put', 'dataset.delete')"
 IS_OF_VECTORS = "kind IN ('vectors.put', 'vectors.delete')"
+#: Which rows make, change and remove schedules.
+IS_OF_SCHEDULES = "kind IN ('schedule.put', 'schedule.delete')"
 
 #: What the chain does not cover stands in an index too, whole: a flipped byte in either is a difference.
 SCHEMA = f"""
@@ -53,9 +61,10 @@ CREATE TABLE IF NOT EXISTS entries(
     key TEXT NOT NULL, payload BLOB NOT NULL, sha256 BLOB NOT NULL) STRICT;
 CREATE INDEX IF NOT EXISTS entries_key ON entries(tenant, kind, key, seq);
 CREATE INDEX IF NOT EXISTS entries_ts ON entries(ts);
-CREATE INDEX IF NOT EXISTS knowledge_entries ON entries(seq) WHERE {IS_KNOWLEDGE};
+CREATE INDEX IF NOT EXISTS rows_of_knowledge ON entries(seq) WHERE {IS_KNOWLEDGE};
 CREATE INDEX IF NOT EXISTS dataset_entries ON entries(seq) WHERE {IS_OF_DATASETS};
 CREATE INDEX IF NOT EXISTS vector_entries ON entries(key, seq) WHERE {IS_OF_VECTORS};
+CREATE INDEX IF NOT EXISTS schedule_entries ON entries(seq) WHERE {IS_OF_SCHEDULES};
 CREATE TABLE IF NOT EXISTS idempotency(
     tenant TEXT NOT NULL, key TEXT NOT NULL, first_seq INTEGER NOT NULL, last_seq INTEGER NOT NULL,
     request BLOB NOT NULL, PRIMARY KEY (tenant, key)) STRICT, WITHOUT ROWID;
@@ -65,7 +74,15 @@ CREATE INDEX IF NOT EXISTS compaction_done ON compaction(done_seq);
 CREATE TABLE IF NOT EXISTS discarded(uri TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
 """
 #: Indexes of older formats that another has replaced.
-_GONE = ("entries_knowledge", "entries_known", "entries_knowing", "entries_of_knowledge", "idempotency_last")
+_GONE = (
+    "entries_knowledge",
+    "entries_known",
+    "entries_knowing",
+    "entries_of_knowledge",
+    "knowledge_entries",
+    "knowledge_rows",
+    "idempotency_last",
+)
 _ROWS = """
 SELECT seq, ts, tenant, actor, kind, key, payload, sha256 FROM entries WHERE seq > ? ORDER BY seq LIMIT ?
 """

@@ -18,7 +18,12 @@ from data.feedback import CalibrationMark, CalibrationQuery, FeedbackSample
 from data.gate import Gate
 from data.knowledge import Change, Fact, Passage, PastVerdict, PatternHit, Source
 from data.ports import HistoryQuery, Hit, Knowledge, Query, WriteReceipt
+from data.tracing import database, span
 from data.views.sparql import SparqlAnswer
+
+#: What the views are to a trace.
+_LEXICAL = database("sqlite", "select")
+_FACTS, _GRAPH = database("duckdb", "select"), database("oxigraph", "query")
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,27 +188,34 @@ class LocalReader:
 
     def look_up(self, queries: Sequence[Query], histories: Sequence[HistoryQuery], limits: Limits) -> Found:
         """Return everything that follows from the texts alone."""
-        return Found(
-            lexical=self._knowledge.search_text(queries, limits.lexical),
-            facts=self._knowledge.facts_about(queries, limits.facts),
-            statements=self._knowledge.statements_about(queries, limits.statements),
-            patterns=self._knowledge.match(queries),
-            histories=self._knowledge.past_verdicts(histories),
-        )
+        knowledge = self._knowledge
+        with span("lexical search", _LEXICAL):
+            lexical = knowledge.search_text(queries, limits.lexical)
+        with span("facts", _FACTS):
+            facts = knowledge.facts_about(queries, limits.facts)
+        with span("graph", _GRAPH):
+            statements = knowledge.statements_about(queries, limits.statements)
+        with span("patterns", _LEXICAL):
+            patterns = knowledge.match(queries)
+        with span("history", _LEXICAL):
+            past = knowledge.past_verdicts(histories)
+        return Found(lexical, facts, statements, patterns, past)
 
     def fetch(self, wanted: Sequence[Wanted]) -> Fetched:
         """Return the passages asked for and the sources behind them."""
-        passages = self._knowledge.passages([(item.query, item.passage_ids) for item in wanted])
+        with span("passages", _LEXICAL):
+            passages = self._knowledge.passages([(item.query, item.passage_ids) for item in wanted])
         seen_by: dict[tuple[TenantId, int], set[str]] = {}
         for item, found in zip(wanted, passages, strict=True):
             ids = seen_by.setdefault((item.query.tenant, item.query.as_of), set())
             ids.update(item.source_ids)
             ids.update(passage.source for passage in found.values() if passage.source)
         views = sorted(seen_by)
-        sets = [
-            self._knowledge.sources(tenant, sorted(seen_by[tenant, as_of]), as_of=as_of)
-            for tenant, as_of in views
-        ]
+        with span("sources", _LEXICAL):
+            sets = [
+                self._knowledge.sources(tenant, sorted(seen_by[tenant, as_of]), as_of=as_of)
+                for tenant, as_of in views
+            ]
         if len(sets) < 2:
             return Fetched(passages, sets[0] if sets else [])
         numbers = {view: number for number, view in enumerate(views)}

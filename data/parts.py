@@ -15,6 +15,7 @@ from data.datasets.ports import VectorDatasets
 from data.lookup import KnowledgeReader
 from data.models.conformal import ConformalLabels
 from data.ports import Clock, Embedder, KeyValueStore, Scorer, StanceModel, TextAnalyser, VectorIndex
+from data.standing import BoardReader
 from data.verdicts import Probabilities, VerdictLabel
 
 
@@ -26,7 +27,8 @@ class Parts:
     ``conformal`` is what it is made from, and without it no tenant is recalibrated. ``reliability`` is the
     aggregator's record of held-out answers (``data.models.reliability``), ``None`` where it has none.
     ``syntax_folder`` is where the syntax pipeline lies; frameworks that may use it open it where they run.
-    ``datasets`` are the vector datasets, ``None`` where an installation keeps none.
+    ``datasets`` are the vector datasets, ``None`` where an installation keeps none. ``board`` tells where the
+    knowledge stands without asking the reader, ``None`` where nothing does.
     """
 
     reader: KnowledgeReader
@@ -42,3 +44,4 @@ class Parts:
     reliability: Mapping[str, Any] | None = None
     syntax_folder: Path | None = None
     datasets: VectorDatasets | None = None
+    board: BoardReader | None = None

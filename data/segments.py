@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from data.changes import SegmentRef, check_fact
 from data.documents import passages_of, split
+from data.durable import sync_folder
 from data.errors import CorruptDataError, InvalidValueError
 from data.knowledge import Document, Fact, Passage, Source
 from data.rdf import canonical_quads, check_lines
@@ -198,15 +199,6 @@ def durable_write(path: Path, content: bytes) -> None:
         os.fsync(file.fileno())
     draft.replace(path)
     sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in a folder durable; of a file, its bytes."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _schema(kind: str) -> Any:

@@ -1,4 +1,4 @@
-"""What Ray Serve runs: one application per framework and the gateway.
+"""What Ray Serve runs: one application per framework, the workers of the queue, and the gateway.
 
 Each framework is an application of its own, because Serve restarts a whole application when any part of it
 changes. Settings are checked here before Serve sees them, for Serve drops keys that it does not know
@@ -7,6 +7,7 @@ without a word.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,11 +15,16 @@ import msgspec
 from ray import serve
 from ray.serve.api import RunTarget
 
+from cluster.actors import ensure_actors
 from cluster.head import serve_host
+from cluster.names import at_home
+from configs.load import load_settings
+from configs.production import check_production
 from configs.schema import ReplicaSettings, Settings
 from deployments.assembly import check_framework_settings
 from deployments.framework import Spec
-from deployments.replica import FrameworkReplica, GatewayReplica, application_of
+from deployments.queue_replica import queue_application
+from deployments.replica import QUEUE_WORKER, FrameworkReplica, GatewayReplica, application_of
 
 GATEWAY = "gateway"
 GATEWAY_CPUS = 0.2
@@ -39,7 +45,8 @@ def applications(settings: Settings, links: Mapping[str, str]) -> list[RunTarget
         RunTarget(framework_application(spec, settings), application_of(name), route_prefix=None)
         for name, spec in specs.items()
     ]
-    return [*frameworks, RunTarget(gateway_application(settings, links), GATEWAY, route_prefix="/")]
+    queue = RunTarget(queue_application(settings), QUEUE_WORKER, route_prefix=None)
+    return [*frameworks, queue, RunTarget(gateway_application(settings, links), GATEWAY, route_prefix="/")]
 
 
 def framework_application(spec: Spec, settings: Settings) -> Any:
@@ -47,13 +54,12 @@ def framework_application(spec: Spec, settings: Settings) -> Any:
     deployment: Any = serve.deployment(
         FrameworkReplica,
         name=spec.name,
-        user_config=msgspec.to_builtins(settings),
         ray_actor_options={"num_cpus": spec.num_cpus},
         max_queued_requests=64,
         graceful_shutdown_timeout_s=DRAIN_S,
         **_scaling(settings.serving.framework),
     )
-    return deployment.bind(spec.name)
+    return deployment.bind(spec.name, msgspec.to_builtins(settings))
 
 
 def gateway_application(settings: Settings, links: Mapping[str, str]) -> Any:
@@ -61,7 +67,7 @@ def gateway_application(settings: Settings, links: Mapping[str, str]) -> Any:
     deployment: Any = serve.deployment(
         serve.ingress()(GatewayReplica),
         name=GATEWAY,
-        ray_actor_options={"num_cpus": GATEWAY_CPUS},
+        ray_actor_options={"num_cpus": GATEWAY_CPUS, "resources": at_home(settings)},
         max_queued_requests=-1,  # the verifier's own queue refuses with a proper answer
         graceful_shutdown_timeout_s=DRAIN_S,
         **_scaling(settings.serving.gateway),
@@ -75,6 +81,58 @@ def deploy(settings: Settings, *, http_port: int, links: Mapping[str, str]) -> N
     serve.run_many(applications(settings, links))
 
 
+def framework_from(args: dict[str, str]) -> Any:
+    """Return the application of the framework ``args["name"]``, as a Serve config file asks for it.
+
+    Settings come from the environment of the cluster's nodes; the shared actors are started if need be.
+    """
+    settings = _cluster_settings()
+    return framework_application(check_framework_settings(settings)[args["name"]], settings)
+
+
+def queue_from(args: dict[str, str]) -> Any:
+    """Return the application of the queue's workers, as a Serve config file asks for it."""
+    del args
+    return queue_application(_cluster_settings())
+
+
+def gateway_from(args: dict[str, str]) -> Any:
+    """Return the application of the gateway, as a Serve config file asks for it; ``args`` are its links."""
+    return gateway_application(_cluster_settings(), args)
+
+
+def serve_config() -> dict[str, Any]:
+    """Return the config that runs everything declaratively, for ``serve deploy`` and KubeRay."""
+    names = check_framework_settings(Settings())
+    apps = [
+        (application_of(name), {"import_path": f"{__name__}:framework_from", "args": {"name": name}})
+        for name in names
+    ]
+    apps += [
+        (QUEUE_WORKER, {"import_path": f"{__name__}:queue_from", "args": {}}),
+        (GATEWAY, {"import_path": f"{__name__}:gateway_from", "args": {}}),
+    ]
+    return {
+        "proxy_location": "EveryNode",
+        "http_options": {"host": "0.0.0.0", "port": 8000},  # noqa: S104 - of a pod, behind its policies
+        "logging_config": {"encoding": "JSON", "log_level": "INFO"},
+        "applications": [
+            {"name": name, "route_prefix": "/" if name == GATEWAY else None, **app} for name, app in apps
+        ],
+    }
+
+
+def _cluster_settings() -> Settings:
+    settings = load_settings()
+    if settings.production:
+        # Ray names its own cluster to every process of a node.
+        check_production(
+            settings, {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
+        )
+    ensure_actors(settings)
+    return settings
+
+
 def _scaling(replicas: ReplicaSettings) -> dict[str, Any]:
     return {
         "max_ongoing_requests": replicas.max_ongoing_requests,
@@ -82,7 +140,11 @@ def _scaling(replicas: ReplicaSettings) -> dict[str, Any]:
             "min_replicas": replicas.min_replicas,
             "max_replicas": replicas.max_replicas,
             "target_ongoing_requests": replicas.target_ongoing_requests,
+            "upscale_delay_s": replicas.upscale_after_s,
+            "downscale_delay_s": replicas.downscale_after_s,
         },
         "health_check_period_s": HEALTH_PERIOD_S,
         "health_check_timeout_s": HEALTH_TIMEOUT_S,
+        # A new version is there before the old one goes, so that no request finds nobody.
+        "max_surge_percent": 100,
     }

@@ -38,7 +38,6 @@ from deployments.framework import Framework, Spec
 from deployments.frameworks import discover
 from deployments.fusion import FusionConfig
 from deployments.metrics import Meter
-from deployments.replay import VerdictDesk
 from deployments.retrieval import RetrievalConfig, Retriever
 from deployments.verdict_cache import VerdictCache
 from deployments.verdict_documents import document_of, question_document
@@ -76,13 +75,15 @@ def check_framework_settings(settings: Settings) -> dict[str, Spec]:
         ConfigError: settings of a framework that does not exist, or that do not fit it.
     """
     specs = discover()
-    for section in ("framework_weights", "frameworks"):
+    for section in ("framework_weights", "frameworks", "frameworks_off"):
         unknown = sorted(set(getattr(settings, section)) - set(specs))
         if unknown:
             known = ", ".join(specs)
             raise ConfigError(f"settings: {section}.{unknown[0]}: no such framework (there are {known})")
     for name, overrides in settings.frameworks.items():
         framework_config(specs[name], overrides)
+    if set(specs) <= set(settings.frameworks_off):
+        raise ConfigError("settings: frameworks_off: at least one framework has to be asked")
     return specs
 
 
@@ -106,11 +107,13 @@ def build_verifier(
     retriever: Retriever,
     *,
     calibrations: TenantCalibrations | None = None,
+    count_cached: Callable[[int, int], None] = lambda _hits, _misses: None,
 ) -> Verifier:
     """Return the verifier that asks these frameworks; blocking ports run in threads."""
 
     async def position() -> int:
-        return await asyncio.to_thread(parts.reader.position)
+        known = parts.board.read() if parts.board else None
+        return known.position if known else await asyncio.to_thread(parts.reader.position)
 
     async def gather(questions: Sequence[Question], at: int) -> ClaimBatch:
         return await asyncio.to_thread(retriever.gather, questions, at)
@@ -129,8 +132,14 @@ def build_verifier(
             model_bundle=retriever.model_bundle,
             capacity=verdicts.cache_entries,
             ttl_s=verdicts.cache_ttl_s,
+            count=count_cached,
         ),
-        fusion=FusionConfig(settings.framework_weights, verdicts.abstain_below, ladder_of(parts.reliability)),
+        fusion=FusionConfig(
+            settings.framework_weights,
+            verdicts.abstain_below,
+            ladder_of(parts.reliability),
+            frozenset(settings.frameworks_off),
+        ),
         clock=parts.clock,
         config=VerifierConfig(
             max_batch_claims=serving.max_batch_claims,
@@ -145,7 +154,8 @@ def build_verifier(
 
 def _calibrate(calibrations: TenantCalibrations) -> Calibrate:
     async def calibrate(questions: Sequence[Question]) -> list[TenantCalibration | None]:
-        return await asyncio.to_thread(calibrations.of, questions)
+        known = calibrations.remembered(questions)
+        return known if known is not None else await asyncio.to_thread(calibrations.of, questions)
 
     return calibrate
 
@@ -154,7 +164,9 @@ def build_calibrations(parts: Parts, retriever: Retriever) -> TenantCalibrations
     """Return the tenants' calibrations over these parts; ``None`` where the parts know no prediction sets."""
     if parts.conformal is None:
         return None
-    return TenantCalibrations(parts.reader, parts.conformal, model_bundle=retriever.model_bundle)
+    return TenantCalibrations(
+        parts.reader, parts.conformal, model_bundle=retriever.model_bundle, board=parts.board
+    )
 
 
 def build_calibration_desk(
@@ -169,16 +181,8 @@ def build_calibration_desk(
         reliability=parts.reliability,
         count_feedback=meter.feedback,
         tell_alarm=meter.calibration_alarm,
+        tell_error=meter.calibration_error,
     )
-
-
-def build_verdict_desk(
-    parts: Parts, settings: Settings, verifier: Verifier, retriever: Retriever
-) -> VerdictDesk | None:
-    """Return what shows and replays recorded verdicts; ``None`` where none are recorded."""
-    if not settings.verdicts.record:
-        return None
-    return VerdictDesk(parts.reader, verifier.derive, model_bundle=retriever.model_bundle)
 
 
 def build_transfers(parts: Parts, home: Path) -> Transfers | None:
@@ -244,5 +248,6 @@ def bundle_identity(models: str, settings: Settings, ladder: RiskLadder | None =
         settings.framework_weights,
         settings.frameworks,
         *([ladder.to_list()] if ladder else []),
+        *([{"off": sorted(settings.frameworks_off)}] if settings.frameworks_off else []),
     ]
     return hashlib.sha256(msgspec.json.encode(parts, order="sorted")).hexdigest()[:32]

@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from data.errors import CapacityError, RequestError
+from data.shared_spans import Shared
+from data.tracing import OpenSpan, current
 
 In = TypeVar("In")
 Out = TypeVar("Out")
@@ -26,12 +28,16 @@ Out = TypeVar("Out")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Entry(Generic[In, Out]):
-    """An item that waits; ``submission`` is the same object for all that came together."""
+    """An item that waits; ``submission`` is the same object for all that came together.
+
+    ``span`` is the one that waits for it, where its sender records.
+    """
 
     key: Hashable
     item: In
     future: asyncio.Future[Out]
     submission: object
+    span: OpenSpan | None
 
 
 class Batcher(Generic[In, Out]):
@@ -85,7 +91,8 @@ class Batcher(Generic[In, Out]):
         self._make_room(key, len(items))
         loop = asyncio.get_running_loop()
         submission = object()
-        entries = [_Entry(key, item, loop.create_future(), submission) for item in items]
+        span = current()
+        entries = [_Entry(key, item, loop.create_future(), submission, span) for item in items]
         self._queues.setdefault(key, deque()).extend(entries)
         self._waiting += len(entries)
         self._dispatch()
@@ -197,7 +204,8 @@ class Batcher(Generic[In, Out]):
 
     async def _answer(self, batch: list[_Entry[In, Out]]) -> None:
         try:
-            results = await self._work([entry.item for entry in batch])
+            with Shared("batch", [entry.span for entry in batch], {"kite.items": len(batch)}):
+                results = await self._work([entry.item for entry in batch])
             for entry, result in zip(batch, results, strict=True):
                 if not entry.future.done():
                     entry.future.set_result(result)

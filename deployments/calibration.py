@@ -23,6 +23,7 @@ from data.models.conformal import ConformalLabels
 from data.models.drift import Coverage
 from data.models.tenant_calibration import TenantCalibration, fit_tenant, learning_curve
 from data.questions import Question
+from data.standing import BoardReader
 from data.verdicts import VERDICT_LABELS
 from deployments.calibration_report import Standing, calibration_report, drift_of
 
@@ -30,6 +31,8 @@ from deployments.calibration_report import Standing, calibration_report, drift_o
 NOW = 2**62
 #: Calibrations and learning curves kept in memory, one a tenant that was lately asked for.
 REMEMBERED = 256
+#: Marks kept in memory, one a tenant and an edition of the ledger; small.
+REMEMBERED_MARKS = 4_096
 #: Most characters of a note.
 MAX_NOTE_CHARS = 2_000
 
@@ -53,21 +56,41 @@ class _Memory:
                 known: Value = self._values[key]
                 return known
         made = make()
+        self.put(key, made)
+        return made
+
+    def peek(self, key: Hashable) -> Any:
+        """Return the value of a key, ``None`` when it is not known."""
         with self._lock:
-            self._values[key] = made
+            if key in self._values:
+                self._values.move_to_end(key)
+            return self._values.get(key)
+
+    def put(self, key: Hashable, value: Any) -> None:
+        """Remember a value."""
+        with self._lock:
+            self._values[key] = value
             while len(self._values) > self._most:
                 self._values.popitem(last=False)
-        return made
 
 
 class TenantCalibrations:
     """Finds the calibration that a question's answer goes through. Any thread may call it."""
 
-    def __init__(self, reader: KnowledgeReader, shipped: ConformalLabels, *, model_bundle: str) -> None:
+    def __init__(
+        self,
+        reader: KnowledgeReader,
+        shipped: ConformalLabels,
+        *,
+        model_bundle: str,
+        board: BoardReader | None = None,
+    ) -> None:
         self._reader = reader
         self._shipped = shipped
         self._bundle = model_bundle
+        self._board = board
         self._memory = _Memory(REMEMBERED)
+        self._marks = _Memory(REMEMBERED_MARKS)
 
     @property
     def shipped(self) -> ConformalLabels:
@@ -80,10 +103,35 @@ class TenantCalibrations:
 
     def of(self, questions: Sequence[Question]) -> list[TenantCalibration | None]:
         """Return each question's calibration, ``None`` for the shipped one: one call for all of them."""
-        queries = [self.query(question.claim.tenant, _position(question)) for question in questions]
+        queries = self._queries(questions)
         each = list(dict.fromkeys(queries))
+        # The edition first: what is read after it may be newer, and is then asked for again, never older.
+        edition = self._edition()
         marks = dict(zip(each, self._reader.calibration_marks(each), strict=True))
+        if edition is not None:
+            for query, mark in marks.items():
+                self._marks.put((query, edition), mark)
         return [self.at(query, marks[query]) for query in queries]
+
+    def remembered(self, questions: Sequence[Question]) -> list[TenantCalibration | None] | None:
+        """Return what ``of`` would, without asking anybody; ``None`` where that takes asking."""
+        edition = self._edition()
+        if edition is None:
+            return None
+        found: list[TenantCalibration | None] = []
+        for query in self._queries(questions):
+            mark: CalibrationMark | None = self._marks.peek((query, edition))
+            fitted = self._memory.peek((query.tenant, mark.seq)) if mark and mark.seq else None
+            if mark is None or (mark.seq and fitted is None):
+                return None
+            found.append(fitted)
+        return found
+
+    def _queries(self, questions: Sequence[Question]) -> list[CalibrationQuery]:
+        return [self.query(question.claim.tenant, _position(question)) for question in questions]
+
+    def _edition(self) -> tuple[str, int] | None:
+        return self._board.edition() if self._board else None
 
     def at(self, query: CalibrationQuery, mark: CalibrationMark) -> TenantCalibration | None:
         """Return the calibration that a mark stands for, fitted unless it is remembered."""
@@ -107,7 +155,7 @@ def _position(question: Question) -> int:
 class CalibrationDesk:
     """Takes feedback and decisions, and reports. What blocks runs in threads.
 
-    ``count_feedback(label)`` and ``tell_alarm(tenant, alarm)`` feed the metrics.
+    ``count_feedback(label)``, ``tell_alarm(tenant, alarm)`` and ``tell_error(of, error)`` feed the metrics.
     """
 
     def __init__(
@@ -118,14 +166,22 @@ class CalibrationDesk:
         reliability: Mapping[str, Any] | None,
         count_feedback: Callable[[str], None] = lambda _label: None,
         tell_alarm: Callable[[str, bool], None] = lambda _tenant, _alarm: None,
+        tell_error: Callable[[str, float | None], None] = lambda _of, _error: None,
     ) -> None:
         self._reader = reader
         self._calibrations = calibrations
         self._reliability = reliability
         self._count_feedback = count_feedback
         self._tell_alarm = tell_alarm
+        self._tell_error = tell_error
+        if reliability is not None:
+            tell_error("shipped", reliability["all"]["ece"])
         self._curves = _Memory(REMEMBERED)
         self._alarmed: set[TenantId] = set()
+
+    def use(self, calibrations: TenantCalibrations) -> None:
+        """Report from now on about the answers that these calibrations are of."""
+        self._calibrations, self._curves = calibrations, _Memory(REMEMBERED)
 
     async def report(self, tenant: TenantId, framework: str | None, domain: str | None) -> dict[str, Any]:
         """Return the answer of ``GET /calibration``."""
@@ -189,6 +245,7 @@ class CalibrationDesk:
             self._count_feedback(said.label)
         standing = self._standing(tenant)
         told = calibration_report(standing, reliability=None, shipped=self._calibrations.shipped)
+        self._tell_error("feedback", told["feedback"]["ece"])
         return {
             "verdict_id": said.verdict_id,
             "label": said.label,

@@ -63,6 +63,15 @@ class ClaimExtractor:
         )
         return Extraction(text, scored, reading.skipped)
 
+    def worth(self, sentences: Sequence[str]) -> list[float]:
+        """Return how worth checking each sentence is, in [0, 1].
+
+        Raises:
+            ModelUnavailableError: the scorer has no check-worthiness model.
+        """
+        known = self._worth(list(dict.fromkeys(sentences)))
+        return [known[said] for said in sentences]
+
     def _worth(self, sentences: Sequence[str]) -> dict[str, float]:
         """Return the probability of each sentence that it is worth checking."""
         worth: dict[str, float] = {}

@@ -36,11 +36,17 @@ class FusionConfig:
     """Default weights by framework, and the confidence below which a verdict is withheld.
 
     ``ladder`` finds that confidence for a wanted risk; ``None`` where the model came without its record.
+    Frameworks that are ``off`` are not asked; they have no weight but what a request gives them.
     """
 
     weights: Mapping[str, float]
     abstain_below: float = 0.45
     ladder: RiskLadder | None = None
+    off: frozenset[str] = frozenset()
+
+    def weight(self, name: str) -> float:
+        """Return a framework's weight where the request names none."""
+        return 0.0 if name in self.off else self.weights.get(name, 1.0)
 
 
 def verdict_id(
@@ -71,7 +77,7 @@ def verdict_id(
 
 def weights_for(question: Question, config: FusionConfig) -> dict[str, float]:
     """Return the weight of each framework asked, scaled to sum 1 (all equal when all are 0)."""
-    given = question.weights or {name: config.weights.get(name, 1.0) for name in question.frameworks}
+    given = question.weights or {name: config.weight(name) for name in question.frameworks}
     total = sum(given[name] for name in question.frameworks)
     if total <= 0.0:
         return {name: round(1.0 / len(question.frameworks), 6) for name in question.frameworks}

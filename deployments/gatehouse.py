@@ -109,6 +109,7 @@ def _closed(
         record=trail.record,
         audit_reads=settings.audit.reads,
         limits_enabled=enabled,
+        holds_calls=settings.http.haproxy,
         grant=door.grant,
         session_quota=session_quota,
         close=close,

@@ -23,12 +23,12 @@ PROBE_TIMEOUT_S = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """How to ask one part; it raises when the part is not well.
+    """How to ask one part; it raises when the part is not well, and may tell how it stands in a few words.
 
     Without a ``required`` part nothing is answered.
     """
 
-    ask: Callable[[], Awaitable[None]]
+    ask: Callable[[], Awaitable[str | None]]
     required: bool = False
 
 
@@ -62,9 +62,9 @@ class HealthBoard:
         breaker = self._breakers[name].state if name in self._breakers else None
         started = time.perf_counter()
         try:
-            await asyncio.wait_for(self._probes[name].ask(), PROBE_TIMEOUT_S)
+            detail = await asyncio.wait_for(self._probes[name].ask(), PROBE_TIMEOUT_S)
         except Exception as exc:  # whatever is wrong with a part, the report says so
-            detail = "no answer in time" if isinstance(exc, TimeoutError) else "not available"
-            return ServiceState("down", None, breaker, detail)
+            wrong = "no answer in time" if isinstance(exc, TimeoutError) else "not available"
+            return ServiceState("down", None, breaker, wrong)
         latency_ms = round((time.perf_counter() - started) * 1000.0, 3)
-        return ServiceState("up" if breaker in (None, "closed") else "degraded", latency_ms, breaker)
+        return ServiceState("up" if breaker in (None, "closed") else "degraded", latency_ms, breaker, detail)

@@ -93,20 +93,24 @@ class Limiter:
         self._store = store
         self._clock = clock
         self._overrides = overrides
-        self._tenant, self._key, self._address, self._failures = map(
-            _limit, (settings.tenant, settings.key, settings.address, settings.failures)
-        )
-        self._operations = {name: _limit(rate) for name, rate in settings.operations.items()}
-        self._costs = settings.costs
+        self.use(settings)
         self._alone = MemoryStore(clock, max_values=MOST_KEPT)
         self._breaker = CircuitBreaker(clock, failures=1, reset_s=REST_S)
         self._away = False
-        self._known: dict[tuple[TenantId, str, str, str], _Subjects] = {}
         self._blocked_until_s: dict[str, float] = {}
         self._thread = ThreadPoolExecutor(1, "limits") if in_thread else None
         self._queue: Batcher[Sequence[Charge], list[Decision]] = Batcher(
             self._charged_in_thread, max_size=TOGETHER, max_in_flight=1, max_waiting=MOST_KEPT
         )
+
+    def use(self, settings: LimitSettings) -> None:
+        """Keep these limits from now on; what was spent stays spent. Called from the event loop."""
+        self._tenant, self._key, self._address, self._failures = map(
+            _limit, (settings.tenant, settings.key, settings.address, settings.failures)
+        )
+        self._operations = {name: _limit(rate) for name, rate in settings.operations.items()}
+        self._costs = settings.costs
+        self._known: dict[tuple[TenantId, str, str, str], _Subjects] = {}
 
     @property
     def is_alone(self) -> bool:

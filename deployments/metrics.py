@@ -1,43 +1,158 @@
-"""What an ingress replica counts, as Prometheus text at ``GET /metrics``.
+"""What one ingress replica counts: requests, frameworks, verdicts, the cache.
 
-Base units (seconds) and bounded labels only. Each replica has its own registry; the Ray dashboard's metrics
-port adds Serve's and Ray's own figures.
+Base units (seconds) and bounded labels only: what callers make up (tenants) is counted by name up to a number
+and as ``other`` beyond it. ``deployments.metrics_exchange`` puts the replicas' figures together.
 """
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from asyncio import CancelledError
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.metrics_core import Metric
 
 from data.claims import Rejected
-from data.evidence import ClaimBatch
+from data.evidence import ClaimBatch, Evidence
 from data.questions import Question
-from data.verdicts import Opinion, Outcome, Verdict
+from data.tracing import exemplar
+from data.verdicts import VERDICT_LABELS, Opinion, Outcome, Verdict
 from deployments.verification import AskFramework
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _CLAIMS = (1, 2, 4, 8, 16, 32, 64, 128)
+#: A day, a week, a month, a quarter, one, two, five, ten and twenty years.
+_DAYS = (1, 7, 30, 90, 365, 730, 1_825, 3_650, 7_300)
+#: Names of one label that are counted by name; further ones are ``OTHER`` together.
+MOST_TENANTS, MOST_ERRORS = 100, 20
+OTHER = "other"
+REJECTED = "REJECTED"
+#: The same routes stand under this prefix and without it; they are counted as one.
+_PREFIX = "/api/v1"
 
 Answer = Callable[[Sequence[Question]], Awaitable[list[Verdict | Rejected]]]
 
 
-class Meter:
-    """The counters and histograms of one ingress replica."""
+class Bounded:
+    """Gives the first ``most`` names back as they are and ``OTHER`` for those that come later."""
 
-    def __init__(self) -> None:
-        registry = CollectorRegistry()
-        self._registry = registry
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._known: set[str] = set()
+
+    def __call__(self, name: str) -> str:
+        """Return the label's value for a name."""
+        if name in self._known:
+            return name
+        if len(self._known) >= self._most:
+            return OTHER
+        self._known.add(name)
+        return name
+
+
+class Meter:
+    """The counters and histograms of one ingress replica; ages of evidence are measured to ``now_s()``."""
+
+    def __init__(self, now_s: Callable[[], float] = time.time) -> None:
+        self._registry = registry = CollectorRegistry()
+        self._now_s = now_s
         self._requests = Counter(
-            "kite_http_requests", "Requests answered.", ["route", "method", "status"], registry=registry
+            "http_requests", "Requests answered.", ["route", "method", "status"], registry=registry
         )
         self._request_s = Histogram(
-            "kite_http_request_seconds", "Time to answer.", ["route"], buckets=_SECONDS, registry=registry
+            "http_request_duration_seconds", "Time to answer.", ["route"], buckets=_SECONDS, registry=registry
         )
-        self._verdicts = Counter("kite_verdicts", "Verdicts given, by label.", ["label"], registry=registry)
-        self._framework_s = Histogram(
-            "kite_framework_seconds", "Time of one batch.", ["framework"], buckets=_SECONDS, registry=registry
+        self._frameworks = _FrameworkCounts(registry)
+        self._verdicts = _VerdictCounts(registry)
+        self._cache = Counter(
+            "kite_verdict_cache", "Verdicts looked for in the cache.", ["result"], registry=registry
+        )
+        self._feedback = Counter(
+            "kite_feedback", "Feedback on verdicts, by the label given.", ["label"], registry=registry
+        )
+        self._broken = Gauge(
+            "kite_calibration_alarms",
+            "Tenants whose prediction sets miss more than stated, as this replica last saw them.",
+            registry=registry,
+        )
+        self._error = Gauge(
+            "kite_calibration_error",
+            "Expected calibration error: of the held-out answers, and of the last tenant's feedback seen.",
+            ["of"],
+            registry=registry,
+        )
+        self._alarmed: set[str] = set()
+        for label in VERDICT_LABELS:
+            self._feedback.labels(label)
+        for result in ("hit", "miss"):
+            self._cache.labels(result)
+
+    def request(self, route: str, method: str, status: int, seconds: float) -> None:
+        """Count one finished request."""
+        route = route.removeprefix(_PREFIX) or "/"
+        self._requests.labels(route, method, str(status)).inc()
+        self._request_s.labels(route).observe(seconds, exemplar())
+
+    def feedback(self, label: str) -> None:
+        """Count one piece of feedback."""
+        self._feedback.labels(label).inc()
+
+    def calibration_alarm(self, tenant: str, alarm: bool) -> None:  # noqa: FBT001 - a callback's argument
+        """Note whether a tenant's coverage is broken; tenants are counted, not named."""
+        (self._alarmed.add if alarm else self._alarmed.discard)(tenant)
+        self._broken.set(len(self._alarmed))
+
+    def calibration_error(self, of: str, error: float | None) -> None:
+        """Note how far probabilities were from what came true: ``of`` is ``shipped`` or ``feedback``."""
+        if error is not None:
+            self._error.labels(of).set(error)
+
+    def cached(self, hits: int, misses: int) -> None:
+        """Count verdicts that were in the cache, and that were not."""
+        self._cache.labels("hit").inc(hits)
+        self._cache.labels("miss").inc(misses)
+
+    def counted(self, answer: Answer) -> Answer:
+        """Return ``answer`` with its verdicts counted."""
+
+        async def count(questions: Sequence[Question]) -> list[Verdict | Rejected]:
+            results = await answer(questions)
+            self._verdicts.add(questions, results, self._now_s())
+            return results
+
+        return count
+
+    def watched(self, frameworks: Mapping[str, AskFramework]) -> dict[str, AskFramework]:
+        """Return the frameworks with batches, times, abstentions and failures counted."""
+        return {name: self._frameworks.watch(name, ask) for name, ask in frameworks.items()}
+
+    def collect(self) -> Iterable[Metric]:
+        """Return everything counted so far."""
+        return self._registry.collect()
+
+    async def render(self) -> bytes:
+        """Return everything counted so far as Prometheus text."""
+        return generate_latest(self)
+
+
+class _FrameworkCounts:
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._calls = Counter(
+            "framework_calls", "Batches a framework was asked about.", ["framework"], registry=registry
+        )
+        self._seconds = Histogram(
+            "framework_duration_seconds",
+            "Time of one batch.",
+            ["framework"],
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self._errors = Counter(
+            "framework_errors", "Batches that failed.", ["framework", "error_type"], registry=registry
         )
         self._batch = Histogram(
             "kite_framework_batch_claims",
@@ -49,64 +164,90 @@ class Meter:
         self._abstained = Counter(
             "kite_framework_abstentions", "Claims a framework abstained on.", ["framework"], registry=registry
         )
-        self._failures = Counter(
-            "kite_framework_failures", "Batches that failed.", ["framework"], registry=registry
-        )
-        self._feedback = Counter(
-            "kite_feedback", "Feedback on verdicts, by the label given.", ["label"], registry=registry
-        )
-        self._broken = Gauge(
-            "kite_calibration_alarms",
-            "Tenants whose prediction sets miss more than stated, as this replica last saw them.",
-            registry=registry,
-        )
-        self._alarmed: set[str] = set()
+        self._error_types = Bounded(MOST_ERRORS)
 
-    def request(self, route: str, method: str, status: int, seconds: float) -> None:
-        """Count one finished request."""
-        self._requests.labels(route, method, str(status)).inc()
-        self._request_s.labels(route).observe(seconds)
+    def watch(self, name: str, ask: AskFramework) -> AskFramework:
+        """Return ``ask`` counted. What was never seen yet is there as 0, so that its rate has a beginning."""
+        for family in (self._calls, self._seconds, self._batch, self._abstained):
+            family.labels(name)
+        self._errors.labels(name, self._error_types("TimeoutError"))
 
-    def feedback(self, label: str) -> None:
-        """Count one piece of feedback."""
-        self._feedback.labels(label).inc()
-
-    def calibration_alarm(self, tenant: str, alarm: bool) -> None:  # noqa: FBT001 - a callback's argument
-        """Note whether a tenant's coverage is broken; tenants are counted, not named."""
-        (self._alarmed.add if alarm else self._alarmed.discard)(tenant)
-        self._broken.set(len(self._alarmed))
-
-    def counted(self, answer: Answer) -> Answer:
-        """Return ``answer`` with its verdicts counted."""
-
-        async def count(questions: Sequence[Question]) -> list[Verdict | Rejected]:
-            results = await answer(questions)
-            for result in results:
-                self._verdicts.labels("REJECTED" if isinstance(result, Rejected) else result.label).inc()
-            return results
-
-        return count
-
-    def watched(self, frameworks: Mapping[str, AskFramework]) -> dict[str, AskFramework]:
-        """Return the frameworks with batches, times, abstentions and failures counted."""
-        return {name: self._watch(name, ask) for name, ask in frameworks.items()}
-
-    async def render(self) -> bytes:
-        """Return everything counted so far as Prometheus text."""
-        return generate_latest(self._registry)
-
-    def _watch(self, name: str, ask: AskFramework) -> AskFramework:
         async def call(batch: ClaimBatch) -> Sequence[Outcome]:
             started = time.perf_counter()
+            self._calls.labels(name).inc()
             try:
                 outcomes = await ask(batch)
-            except BaseException:
-                self._failures.labels(name).inc()
+            except BaseException as exc:
+                self._errors.labels(name, self._error_types(error_type(exc))).inc()
                 raise
-            self._framework_s.labels(name).observe(time.perf_counter() - started)
+            self._seconds.labels(name).observe(time.perf_counter() - started, exemplar())
             self._batch.labels(name).observe(len(batch))
             silent = sum(isinstance(item, Opinion) and item.abstained is not None for item in outcomes)
             self._abstained.labels(name).inc(silent)
             return outcomes
 
         return call
+
+
+class _VerdictCounts:
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._verdicts = Counter("kite_verdicts", "Verdicts given, by label.", ["label"], registry=registry)
+        self._withheld = Counter("kite_verdicts_withheld", "Verdicts withheld.", registry=registry)
+        self._degraded = Counter(
+            "kite_verdicts_degraded", "Verdicts given while a framework was missing.", registry=registry
+        )
+        self._tenants = Counter(
+            "kite_tenant_claims", "Claims answered, by tenant.", ["tenant"], registry=registry
+        )
+        self._age = Histogram(
+            "kite_evidence_age_days",
+            "Age of dated evidence behind verdicts.",
+            buckets=_DAYS,
+            registry=registry,
+        )
+        self._tenant = Bounded(MOST_TENANTS)
+        self._dates: dict[str, float] = {}
+        for label in (*VERDICT_LABELS, REJECTED):
+            self._verdicts.labels(label)
+
+    def add(self, questions: Sequence[Question], results: Sequence[Verdict | Rejected], now_s: float) -> None:
+        """Count the answers of one call."""
+        for question, result in zip(questions, results, strict=True):
+            self._tenants.labels(self._tenant(str(question.claim.tenant))).inc()
+            if isinstance(result, Rejected):
+                self._verdicts.labels(REJECTED).inc()
+                continue
+            self._verdicts.labels(result.label).inc()
+            self._withheld.inc(result.abstained is not None)
+            self._degraded.inc(result.degraded)
+            for item in result.evidence:
+                self._note_age(item, now_s)
+
+    def _note_age(self, item: Evidence, now_s: float) -> None:
+        if item.published_at is None:
+            return
+        if len(self._dates) > 10_000:
+            self._dates.clear()
+        published_s = self._dates.get(item.published_at)
+        if published_s is None:
+            published_s = self._dates[item.published_at] = seconds_of(item.published_at)
+        if not math.isnan(published_s):
+            self._age.observe(max(0.0, (now_s - published_s) / 86_400.0))
+
+
+def error_type(exc: BaseException) -> str:
+    """Return the name of an error's class; for one that Ray carried over, of the class it wraps."""
+    if isinstance(exc, CancelledError):  # the verifier's time for the framework was over
+        return "TimeoutError"
+    cause: Any = getattr(exc, "cause", None)
+    return type(cause if isinstance(cause, BaseException) else exc).__name__
+
+
+def seconds_of(moment: str) -> float:
+    """Return an ISO date or instant (a year or month: its beginning) in seconds of the epoch, else NaN."""
+    padded = moment + "-01-01"[(len(moment) - 4) :] if len(moment) in (4, 7) else moment
+    try:
+        parsed = datetime.fromisoformat(padded)
+    except ValueError:
+        return float("nan")
+    return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp()

@@ -57,6 +57,10 @@ class VerdictDesk:
         self._derive = derive
         self._bundle = model_bundle
 
+    def use(self, model_bundle: str) -> None:
+        """Compare from now on with answers of this bundle."""
+        self._bundle = model_bundle
+
     async def page(self, tenant: TenantId, *, before_seq: int, limit: int) -> list[PastVerdict]:
         """Return a tenant's verdicts before a position, newest first."""
         return await asyncio.to_thread(self._reader.verdicts, tenant, before_seq=before_seq, limit=limit)

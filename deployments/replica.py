@@ -10,7 +10,10 @@ import asyncio
 import logging
 import os
 import sys
-from collections.abc import Mapping
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Any
@@ -21,36 +24,49 @@ from ray.serve.handle import DeploymentHandle
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cluster.head import home_of
+from cluster.jobs import RemoteSchedules
 from cluster.loopback import close_replica_port
 from cluster.remote import RemoteAudit, RemoteEraser, RemoteReader
-from cluster.wiring import remote_parts
+from cluster.traced import RPC, rpc
+from cluster.traces import open_tracer
+from cluster.wiring import open_queue, queue_bounds, remote_parts
 from configs.schema import Settings
 from data.access.secrets import access_secrets
 from data.codec import BATCH, decode_outcomes, encode_outcomes
 from data.errors import KiteError
 from data.evidence import ClaimBatch
 from data.parts import Parts
+from data.queue.ports import TaskQueue
+from data.tracing import Kind, context, current, remote, span, take
 from data.verdicts import Outcome
+from deployments.answering import build_answering, followed
 from deployments.assembly import (
-    build_calibration_desk,
-    build_calibrations,
     build_embed,
     build_framework,
-    build_retriever,
     build_transfers,
-    build_verdict_desk,
-    build_verifier,
     check_framework_settings,
 )
 from deployments.extraction import ClaimExtractor
 from deployments.fetching import fetch_https
 from deployments.framework import Framework
+from deployments.framework_desk import FrameworkDesk
 from deployments.gatehouse import AccessParts, build_access
 from deployments.health import HealthBoard, Probe
+from deployments.job_desk import build_job_desk
 from deployments.knowledge import KnowledgeDesk
 from deployments.metrics import Meter
+from deployments.metrics_exchange import MetricsExchange
+from deployments.metrics_facts import ASK_S, Facts
+from deployments.monitoring import fact_sources
+from deployments.schedule_desk import ScheduleDesk
 from deployments.services import ApiLimits, Services, Transport
+from deployments.task_desk import TaskDesk
 from deployments.verification import AskFramework
+
+#: The name of the application, and of its deployment, whose replicas work on queued tasks.
+QUEUE_WORKER = "queue-worker"
+#: Variants of a framework that a replica keeps built: what is asked now, and what a roll-out is leaving.
+BUILT = 2
 
 
 def application_of(framework: str) -> str:
@@ -61,35 +77,48 @@ def application_of(framework: str) -> str:
 class FrameworkReplica:
     """Runs one framework.
 
-    Settings arrive as ``user_config``, so a change reconfigures and does not restart.
+    Settings of the framework that change while it runs come with the question: whoever asks keeps its answers
+    under a ``model_bundle`` that names them, so two replicas never answer alike-named questions differently.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, settings: Mapping[str, Any]) -> None:
         close_replica_port()
         self._name = name
-        self._framework: Framework | None = None
+        self._settings = msgspec.convert(settings, Settings)
+        self._parts = remote_parts(self._settings)
+        self._lock = threading.Lock()
+        self._built: OrderedDict[bytes, Framework] = OrderedDict()
+        self._of(None)
 
-    async def reconfigure(self, config: Mapping[str, Any]) -> None:
-        """Build the framework from these settings."""
-        settings = msgspec.convert(config, Settings)
-        self._framework = await asyncio.to_thread(self._build, settings)
+    async def verify(self, blob: bytes, own: bytes | None = None) -> bytes:
+        """Return the encoded outcomes of an encoded batch, under the settings ``own``, if they are given."""
+        return await asyncio.to_thread(self._verify, blob, own)
 
-    async def verify(self, blob: bytes) -> bytes:
-        """Return the encoded outcomes of an encoded batch."""
-        return await asyncio.to_thread(self._verify, blob)
+    async def traced(self, given: str, blob: bytes, own: bytes | None = None) -> tuple[bytes, bytes]:
+        """Do :meth:`verify` within the trace whose context is given; return what was recorded, too."""
+        service = f"kite-framework-{self._name}"
+        with remote(given, f"{service}/verify", service, rpc(service, "verify")) as within:
+            outcomes = await asyncio.to_thread(self._verify, blob, own)
+        return outcomes, within.blob()
 
     async def ping(self) -> bool:
         """Answer: the replica is there and built."""
-        return self._framework is not None
+        return bool(self._built)
 
-    def _build(self, settings: Settings) -> Framework:
-        spec = check_framework_settings(settings)[self._name]
-        return build_framework(spec, remote_parts(settings), settings.frameworks.get(self._name, {}))
+    def _of(self, own: bytes | None) -> Framework:
+        """Return the framework under these settings, built on their first question."""
+        key = own_settings(self._settings, self._name) if own is None else own
+        with self._lock:
+            if key not in self._built:
+                spec = check_framework_settings(self._settings)[self._name]
+                self._built[key] = build_framework(spec, self._parts, msgspec.json.decode(key))
+                while len(self._built) > BUILT:
+                    self._built.popitem(last=False)
+            self._built.move_to_end(key)
+            return self._built[key]
 
-    def _verify(self, blob: bytes) -> bytes:
-        if self._framework is None:
-            raise RuntimeError("the replica was asked before it was configured")
-        return encode_outcomes(self._framework.verify(BATCH.decode(blob)))
+    def _verify(self, blob: bytes, own: bytes | None) -> bytes:
+        return encode_outcomes(self._of(own).verify(BATCH.decode(blob)))
 
 
 class GatewayReplica:
@@ -100,12 +129,21 @@ class GatewayReplica:
         self._settings = msgspec.convert(settings, Settings)
         self._links = dict(links)
 
+    async def reconfigure(self, user_config: Mapping[str, Any] | None) -> None:
+        """Take over weights, thresholds and limits, as Serve calls this when only they change.
+
+        Requests go on meanwhile; see ``Answering.configure`` for what becomes of one that does not fit.
+        """
+        await asyncio.to_thread(self._answering.configure, user_config)
+        if self._limiter is not None:
+            self._limiter.use(self._answering.present.settings.limits)
+
     def __serve_build_asgi_app__(self) -> Any:
         """Return the ASGI application; Serve calls this once, after the constructor."""
         from deployments.api.asgi import create_app
         from deployments.api.logs import configure_logging
 
-        configure_logging(self._settings.log.level, _log_handler())
+        configure_logging(self._settings.log, log_handler())
         return without_request_id(create_app(self._services()))
 
     def _services(self) -> Services:
@@ -113,37 +151,83 @@ class GatewayReplica:
         specs = check_framework_settings(settings)
         handles = {name: serve.get_app_handle(application_of(name)) for name in specs}
         parts = remote_parts(settings)
-        retriever = build_retriever(parts, settings)
-        asks = {name: _ask(handle) for name, handle in handles.items()}
         meter = Meter()
-        extractor = ClaimExtractor(parts.analyser, parts.embedder, parts.scorer)
-        calibrations = build_calibrations(parts, retriever)
-        verifier = build_verifier(parts, settings, meter.watched(asks), retriever, calibrations=calibrations)
-        board = HealthBoard(_probes(parts, handles), verifier.breakers, parts.clock)
-        return Services(
-            answer=meter.counted(verifier.answer),
+        answering = self._answering = build_answering(
+            settings,
+            parts,
+            lambda now: meter.watched(asks_of(handles, now, start=settings)),
+            count_cached=meter.cached,
+        )
+        access = build_access(settings, _access_parts(settings, parts))
+        self._limiter = access.limiter
+        calibration, verdicts = followed(answering, parts, meter)
+        queue = open_queue(settings)
+        probes = _probes(parts, handles, queue, lambda: answering.present.settings.frameworks_off)
+        board = HealthBoard(probes, answering.present.verifier.breakers, parts.clock)
+        exchange = _exchange(settings, parts, meter, board, queue)
+        services = Services(
+            answer=meter.counted(answering.answer),
             frameworks=tuple(specs),
             store=parts.store,
             clock=parts.clock,
             health=board.report,
             seq_at=lambda moment: asyncio.to_thread(parts.reader.seq_at, moment),
-            metrics=meter.render,
+            metrics=exchange.render,
+            open_metrics=exchange.render_open,
+            tracer=open_tracer(settings, "kite-gateway") if settings.traces.is_on else None,
             observe=meter.request,
             limits=_limits(settings),
-            transport=Transport(
-                tls=settings.http.tls.certificate is not None or settings.http.tls_terminated_upstream,
-                cors_origins=settings.http.cors_origins,
-            ),
+            transport=_transport(settings),
             links=self._links,
-            calibration=build_calibration_desk(parts, calibrations, meter),
+            calibration=calibration,
             knowledge=KnowledgeDesk(parts.reader),
-            verdicts=build_verdict_desk(parts, settings, verifier, retriever),
-            vectors=parts.datasets,
-            transfers=build_transfers(parts, home_of(settings)),
-            embed=build_embed(parts),
-            extract=lambda text, context: asyncio.to_thread(extractor.extract, text, context),
-            access=build_access(settings, _access_parts(settings, parts)),
+            verdicts=verdicts,
+            access=access,
+            settings_in_force=answering.told,
+            framework_desk=FrameworkDesk(parts.reader, tuple(specs), answering.settings_with, parts.clock),
         )
+        return _with_work(services, settings, parts, queue)
+
+
+def _with_work(services: Services, settings: Settings, parts: Parts, queue: TaskQueue) -> Services:
+    """Return the services with what is done beside verification: vectors, texts, tasks and jobs."""
+    extractor = ClaimExtractor(parts.analyser, parts.embedder, parts.scorer)
+    jobs = build_job_desk(settings, home_of(settings), parts.clock)
+    return replace(
+        services,
+        vectors=parts.datasets,
+        transfers=build_transfers(parts, home_of(settings)),
+        jobs=jobs,
+        schedules=ScheduleDesk(RemoteSchedules(), parts.reader.append, jobs=jobs, clock=parts.clock),
+        tasks=TaskDesk(queue, queue_bounds(settings), worth=extractor.worth),
+        embed=build_embed(parts),
+        extract=lambda text, context: asyncio.to_thread(extractor.extract, text, context),
+    )
+
+
+def _exchange(
+    settings: Settings, parts: Parts, meter: Meter, board: HealthBoard, queue: TaskQueue
+) -> MetricsExchange:
+    """Return this replica's part in ``GET /metrics``, publishing from now on."""
+    sources = fact_sources(
+        parts,
+        home_of(settings),
+        health=board.report,
+        frameworks=tuple(check_framework_settings(settings)),
+        queue=queue.counts,
+        stats=RemoteReader(patience_s=ASK_S).stats,
+    )
+    replica = serve.get_replica_context().replica_id.unique_id
+    exchange = MetricsExchange(replica, parts.store, meter.collect, Facts(sources))
+    exchange.start()
+    return exchange
+
+
+def _transport(settings: Settings) -> Transport:
+    return Transport(
+        tls=settings.http.tls.certificate is not None or settings.http.tls_terminated_upstream,
+        cors_origins=settings.http.cors_origins,
+    )
 
 
 def _limits(settings: Settings) -> ApiLimits:
@@ -167,7 +251,7 @@ class _LogFile(RotatingFileHandler):
         return self.stream is not None and 0 < self.maxBytes <= os.fstat(self.stream.fileno()).st_size
 
 
-def _log_handler() -> logging.Handler:
+def log_handler() -> logging.Handler:
     """Return what writes our lines: into a file beside Serve's own log of this replica, kept as long.
 
     Standard error is Serve's here, and looks through the whole stack for every line: a third of what a
@@ -213,20 +297,68 @@ def without_request_id(app: ASGIApp) -> ASGIApp:
     return served
 
 
-def _ask(handle: DeploymentHandle[Any]) -> AskFramework:
+def own_settings(settings: Settings, name: str) -> bytes:
+    """Return a framework's own settings as they travel with a question."""
+    return msgspec.json.encode(settings.frameworks.get(name, {}), order="sorted")
+
+
+def asks_of(
+    handles: Mapping[str, DeploymentHandle[Any]], settings: Settings, *, start: Settings
+) -> dict[str, AskFramework]:
+    """Return the frameworks behind these handles under these settings; they began with those of ``start``."""
+    owns = {name: (own_settings(settings, name), own_settings(start, name)) for name in handles}
+    return {
+        name: ask_replica(handle, *(() if owns[name][0] == owns[name][1] else owns[name][:1]))
+        for name, handle in handles.items()
+    }
+
+
+def ask_replica(handle: DeploymentHandle[Any], *own: bytes) -> AskFramework:
+    """Return the framework behind a handle, under ``own`` settings if given, as the verifier asks it."""
+
     async def call(batch: ClaimBatch) -> list[Outcome]:
         # Encoded once for all frameworks would need shared state between these calls; encoding costs far less
         # than the call (measured: 64 claims with 8 passages each in 2 ms).
-        return decode_outcomes(await handle.verify.remote(BATCH.encode(batch)))
+        blob = BATCH.encode(batch)
+        if current() is None:
+            return decode_outcomes(await handle.verify.remote(blob, *own))
+        with span("call", RPC, Kind.CLIENT):
+            outcomes, recorded = await handle.traced.remote(context(), blob, *own)
+            take(recorded)
+        return decode_outcomes(outcomes)
 
     return call
 
 
-def _probes(parts: Any, handles: Mapping[str, DeploymentHandle[Any]]) -> dict[str, Probe]:
-    def framework(handle: DeploymentHandle[Any]) -> Probe:
-        async def ask() -> None:
+def _queue_probes(queue: TaskQueue) -> dict[str, Probe]:
+    async def depth() -> str:
+        counts = await asyncio.to_thread(queue.counts)
+        waiting, oldest_s = (
+            sum(each.waiting for each in counts),
+            max([each.oldest_s for each in counts] or [0.0]),
+        )
+        return f"{waiting} tasks wait, the oldest for {oldest_s:.1f} s"
+
+    workers = serve.get_app_handle(QUEUE_WORKER)
+
+    async def work() -> None:
+        if not await workers.ping.remote():
+            raise KiteError("The worker is starting, or has ended.")
+
+    return {"queue": Probe(depth), "queue_worker": Probe(work)}
+
+
+def _probes(
+    parts: Any,
+    handles: Mapping[str, DeploymentHandle[Any]],
+    queue: TaskQueue,
+    off: Callable[[], Sequence[str]],
+) -> dict[str, Probe]:
+    def framework(name: str, handle: DeploymentHandle[Any]) -> Probe:
+        async def ask() -> str | None:
             if not await handle.ping.remote():
                 raise KiteError("The replica is starting.")
+            return "switched off" if name in off() else None
 
         return Probe(ask)
 
@@ -236,10 +368,10 @@ def _probes(parts: Any, handles: Mapping[str, DeploymentHandle[Any]]) -> dict[st
 
         return Probe(ask, required=required)
 
-    probes = {name: framework(handle) for name, handle in handles.items()}
+    probes = {name: framework(name, handle) for name, handle in handles.items()}
     probes["knowledge"] = port(parts.reader.ping)
     probes["passage_index"] = port(parts.vectors.ping)
     probes["models"] = port(parts.scorer.ping)
     probes["store"] = port(parts.store.ping)
     probes["vector_datasets"] = port(parts.datasets.ping, required=False)
-    return probes
+    return {**probes, **_queue_probes(queue)}

@@ -26,6 +26,7 @@ from data.ports import Embedder, HistoryQuery, Hit, Query, TextAnalyser, VectorI
 from data.questions import Question
 from data.retrieval_fusion import FusionRule, fuse
 from data.statements import state
+from data.tracing import carried
 
 #: How much deeper is searched for a question that admits only some evidence.
 FILTERED_DEPTH = 8
@@ -88,7 +89,7 @@ class Retriever:
         ]
         depths = [config.depth(question) for question in questions]
         limits = Limits(max(depths, default=0), config.facts, config.statements)
-        pending = self._pool.submit(self._reader.look_up, queries, asked, limits)
+        pending = self._pool.submit(carried(self._reader.look_up), queries, asked, limits)
         analyses, embeddings, dense = self._read(queries, depths)
         found = pending.result()
         ranked = [
@@ -119,7 +120,7 @@ class Retriever:
         self, queries: Sequence[Query], depths: Sequence[int]
     ) -> tuple[list[Analysis], NDArray[np.float32], list[list[Hit]]]:
         texts = [query.text for query in queries]
-        analysing = self._pool.submit(self._analyser.analyse, texts)
+        analysing = self._pool.submit(carried(self._analyser.analyse), texts)
         embeddings = np.ascontiguousarray(self._embedder.embed(texts), dtype=np.float32)
         dense: list[list[Hit]] = [[] for _ in queries]
         for depth in sorted(set(depths)):

@@ -23,13 +23,18 @@ from data.datasets.transfer_desk import Transfers
 from data.erasure import Erased
 from data.ports import Clock, KeyValueStore
 from data.questions import Question
+from data.traces import Tracer
 from data.verdicts import Verdict
 from deployments.calibration import CalibrationDesk
 from deployments.door import Door, OpenDoor
 from deployments.extraction import Extract
+from deployments.framework_desk import FrameworkDesk
+from deployments.job_desk import JobDesk
 from deployments.knowledge import KnowledgeDesk
 from deployments.limiter import Limiter
 from deployments.replay import VerdictDesk
+from deployments.schedule_desk import ScheduleDesk
+from deployments.task_desk import TaskDesk
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +77,8 @@ class ApiLimits:
     #: Largest file of vectors in one request, and how long that, or an export's, may take to travel, seconds.
     import_body_bytes: int = 1024 * 1024 * 1024
     file_timeout_s: float = 3600.0
+    #: How long a job's log is followed in one request, seconds.
+    log_follow_s: float = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +126,8 @@ class AccessServices:
     #: Tells limits and what is spent of them; they are kept where ``limits_enabled``.
     limiter: Limiter | None = None
     limits_enabled: bool = False
+    #: Whether the ingress refuses a call itself while its limit has no room; see ``data.limits.hold``.
+    holds_calls: bool = False
     #: Gives an access token for a key; ``None`` where none are asked for.
     grant: Grant | None = None
     #: Most sessions that a tenant may keep, where it has a quota.
@@ -151,6 +160,10 @@ class Services:
     seq_at: Callable[[str], Awaitable[int]]
     metrics: Callable[[], Awaitable[bytes]]
     observe: Callable[[str, str, int, float], None]
+    #: The same as ``metrics`` in the OpenMetrics format, with exemplars; ``None`` where there is none.
+    open_metrics: Callable[[], Awaitable[bytes]] | None = None
+    #: Begins the traces of requests; ``None`` where nothing is traced.
+    tracer: Tracer | None = None
     limits: ApiLimits = ApiLimits()
     transport: Transport = Transport()
     version: str = "0.1.0"
@@ -168,7 +181,17 @@ class Services:
     vectors: VectorDatasets | None = None
     #: Imports and exports of them; ``None`` where an installation keeps no files.
     transfers: Transfers | None = None
+    #: Jobs; ``None`` where an installation runs none.
+    jobs: JobDesk | None = None
+    #: Their schedules; ``None`` where an installation keeps none.
+    schedules: ScheduleDesk | None = None
     #: Turns texts into unit vectors, as ``data.ports.Embedder`` does; ``None`` where none are embedded.
     embed: Callable[[Sequence[str]], Awaitable[NDArray[np.float32]]] | None = None
     #: Takes a text to its claims; ``None`` where an installation takes claims only.
     extract: Extract | None = None
+    #: The settings in force, secrets masked, with what changed since the start; ``None``: those of the start.
+    settings_in_force: Callable[[], Awaitable[Mapping[str, Any]]] | None = None
+    #: Switches frameworks and weighs them; ``None`` where that cannot be done.
+    framework_desk: FrameworkDesk | None = None
+    #: Claims to be verified later; ``None`` where an installation keeps no queue.
+    tasks: TaskDesk | None = None

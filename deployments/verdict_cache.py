@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -26,7 +26,8 @@ _DECODER = msgspec.msgpack.Decoder(Verdict)
 class VerdictCache:
     """A cache of two levels.
 
-    An LRU of ``capacity`` verdicts here, and ``shared`` (LMDB or Redis) with a time to live.
+    An LRU of ``capacity`` verdicts here, and ``shared`` (LMDB or Redis) with a time to live. ``count`` is
+    told of hits and misses.
     """
 
     def __init__(
@@ -36,8 +37,10 @@ class VerdictCache:
         model_bundle: str,
         capacity: int = 20_000,
         ttl_s: float = 3600.0,
+        count: Callable[[int, int], None] = lambda _hits, _misses: None,
     ) -> None:
         self._shared = shared
+        self._count = count
         self._bundle = model_bundle
         self._capacity = capacity
         self._ttl_s = ttl_s
@@ -54,6 +57,8 @@ class VerdictCache:
                 if verdict is not None:
                     found[i] = verdict
                     self._keep(keys[i], verdict)
+        misses = sum(verdict is None for verdict in found)
+        self._count(len(found) - misses, misses)
         return found
 
     async def put(

@@ -18,6 +18,7 @@ from data.evidence import ClaimBatch
 from data.models.tenant_calibration import TenantCalibration
 from data.ports import Clock
 from data.questions import Question
+from data.tracing import span
 from data.verdicts import Opinion, Outcome, Verdict, abstain
 from deployments.batching import Batcher
 from deployments.breaker import CircuitBreaker
@@ -75,7 +76,7 @@ class Verifier:
         self._cache = cache
         self._fusion = fusion
         self._config = config or VerifierConfig()
-        self.breakers = {
+        self.breakers: Mapping[str, CircuitBreaker] = {
             name: CircuitBreaker(clock, self._config.breaker_failures, self._config.breaker_reset_s)
             for name in steps.frameworks
         }
@@ -94,6 +95,10 @@ class Verifier:
             key=_tenant_of,
         )
 
+    def succeed(self, before: Verifier) -> None:
+        """Go on with the breakers of a verifier that this one takes the place of."""
+        self.breakers = before.breakers
+
     async def answer(self, questions: Sequence[Question]) -> list[Verdict | Rejected]:
         """Return one verdict (or rejection) a question, in order.
 
@@ -101,7 +106,10 @@ class Verifier:
             CapacityError: too many claims are waiting.
             UnavailableError: the knowledge or the models cannot be reached.
         """
-        return await self._batcher.submit(questions) if questions else []
+        if not questions:
+            return []
+        with span("verify", {"kite.claims": len(questions)}):
+            return await self._batcher.submit(questions)
 
     async def derive(self, questions: Sequence[Question]) -> list[Verdict | Rejected]:
         """Return what these questions' answers are, derived anew: nothing is remembered or recorded.
@@ -113,26 +121,35 @@ class Verifier:
             CapacityError: too many claims are waiting.
             UnavailableError: the knowledge or the models cannot be reached.
         """
-        return await self._deriver.submit(questions) if questions else []
+        if not questions:
+            return []
+        with span("derive", {"kite.claims": len(questions)}):
+            return await self._deriver.submit(questions)
 
     async def _derive_batch(self, questions: list[Question]) -> list[Verdict | Rejected]:
-        position, calibrations = await asyncio.gather(self._steps.position(), self._calibrations(questions))
+        position, calibrations = await self._standing(questions)
         return await self._work_out(questions, calibrations, position)
 
     async def _answer_batch(self, questions: list[Question]) -> list[Verdict | Rejected]:
-        position, calibrations = await asyncio.gather(self._steps.position(), self._calibrations(questions))
+        position, calibrations = await self._standing(questions)
         # From here on each question names its calibration, so a cached verdict is never older than it.
         questions = [
             replace(question, calibrated_at=own.seq if own else 0)
             for question, own in zip(questions, calibrations, strict=True)
         ]
-        cached = await self._cache.get(questions, position)
+        with span("cached"):
+            cached = await self._cache.get(questions, position)
         still_open = [place for place, known in enumerate(cached) if known is None]
         if not still_open:
             return [known for known in cached if known is not None]
         wanted = [questions[place] for place in still_open]
         fresh = iter(await self._verify(wanted, [calibrations[place] for place in still_open], position))
         return [known if known is not None else next(fresh) for known in cached]
+
+    async def _standing(self, questions: Sequence[Question]) -> tuple[int, list[TenantCalibration | None]]:
+        """Return where the knowledge stands, and each question's calibration."""
+        with span("standing"):
+            return await asyncio.gather(self._steps.position(), self._calibrations(questions))
 
     async def _calibrations(self, questions: Sequence[Question]) -> list[TenantCalibration | None]:
         if self._steps.calibrate is None:
@@ -147,8 +164,10 @@ class Verifier:
     ) -> list[Verdict | Rejected]:
         results = await self._work_out(questions, calibrations, position)
         told = zip(questions, results, strict=True)
-        await self._steps.record([(asked, given) for asked, given in told if isinstance(given, Verdict)])
-        await self._cache.put(questions, results, position)
+        with span("record"):
+            await self._steps.record([(asked, given) for asked, given in told if isinstance(given, Verdict)])
+        with span("cache"):
+            await self._cache.put(questions, results, position)
         return results
 
     async def _work_out(
@@ -201,23 +220,29 @@ class Verifier:
         calibrations: Sequence[TenantCalibration | None],
         position: int,
     ) -> list[Verdict | Rejected]:
-        batch = await self._steps.gather(questions, position)
+        with span("retrieval"):
+            batch = await self._steps.gather(questions, position)
         asked = sorted({name for question in questions for name in question.frameworks})
         answers = await asyncio.gather(*(self._ask(name, batch, questions) for name in asked))
         by_name = dict(zip(asked, answers, strict=True))
-        return [
-            self._fuse(question, batch, i, answers=by_name, calibration=calibrations[i])
-            for i, question in enumerate(questions)
-        ]
+        with span("fusion"):
+            return [
+                self._fuse(question, batch, i, answers=by_name, calibration=calibrations[i])
+                for i, question in enumerate(questions)
+            ]
 
     async def _ask(self, name: str, batch: ClaimBatch, questions: Sequence[Question]) -> _Answers:
         rows = [i for i, question in enumerate(questions) if name in question.frameworks]
         started = time.perf_counter()
-        outcomes, failure = await self._outcomes(name, select(batch, rows))
+        with span(f"framework {name}", {"kite.framework": name}) as telling:
+            outcomes, failure = await self._outcomes(name, select(batch, rows))
+            telling.note("kite.failed", failure)
         elapsed_ms = (time.perf_counter() - started) * 1000.0
         return _Answers(dict(zip(rows, outcomes, strict=True)), failure, round(elapsed_ms, 3))
 
     async def _outcomes(self, name: str, batch: ClaimBatch) -> tuple[Sequence[Outcome], bool]:
+        if name in self._fusion.off:
+            return [abstain(f"{name} is switched off here.")] * len(batch), False
         breaker = self.breakers[name]
         if not breaker.allows():
             return [abstain(f"{name} is resting after repeated failures.")] * len(batch), True

@@ -1,4 +1,4 @@
-"""The audit: ``python -m tasks.audit show|verify|export|drop``; ``kite audit …`` is the same.
+"""``kite audit show|verify|export|drop``: what was done, by whom, in a chain of hashes.
 
 With a running installation its keeper answers; ``--home-stopped`` reads the file of a home that nothing has
 open. Exported lines are JSON with the position and the SHA-256 that closes the chain there.
@@ -7,11 +7,10 @@ open. Exported lines are JSON with the position and the SHA-256 that closes the 
 from __future__ import annotations
 
 import argparse
-import json
-import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -20,28 +19,18 @@ from configs.schema import Settings
 from data.audit.log import check_export, exported
 from data.audit.port import AuditQuery, AuditSink
 from data.claims import TenantId
-from data.errors import InvalidValueError, KiteError
+from data.errors import InvalidValueError
 from data.home_lock import hold_home
-from tasks.session import add_settings_arguments, connect, settings_from
+from tasks.commands.reach import add_common_arguments
+from tasks.commands.told import FINE, NEGATIVE, Told, report_fields
+from tasks.session import connect
 
 #: Lines read at a time by an export.
 _PAGE = 5_000
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; return its exit code (0 done, 1 the chain does not hold, 2 bad input)."""
-    parser = argparse.ArgumentParser(prog="python -m tasks.audit", description="Read and check the audit.")
-    add_commands(parser)
-    options = parser.parse_args(arguments)
-    try:
-        return run(settings_from(options), options)
-    except KiteError as exc:
-        sys.stderr.write(f"{exc}\n")
-        return 2
-
-
 def add_commands(parser: argparse.ArgumentParser) -> None:
-    """Add the commands with their arguments to a parser: this module's, or that of ``kite audit``."""
+    """Add what ``kite audit`` takes."""
     commands = parser.add_subparsers(dest="audit_command", required=True)
     show = commands.add_parser("show", help="the last lines")
     show.add_argument("--limit", type=int, default=50, help="how many")
@@ -55,19 +44,14 @@ def add_commands(parser: argparse.ArgumentParser) -> None:
     drop.add_argument("--yes", action="store_true", required=True, help="they cannot be brought back")
     for one in (show, export, verify, drop):
         one.add_argument("--home-stopped", action="store_true", help="nothing is running: read the file here")
-        add_settings_arguments(one)
+        add_common_arguments(one)
 
 
-def run(settings: Settings, options: argparse.Namespace) -> int:
-    """Run the command that ``options`` name and return its exit code."""
+def run(settings: Settings, options: argparse.Namespace) -> Told:
+    """Show, check, export and cut the record of who did what."""
     if getattr(options, "file", None):
-        with options.file.open("rb") as lines:
-            first, last, head = check_export(lines)
-        sys.stdout.write(json.dumps({"first": first, "last": last, "head": head}) + "\n")
-        return 0
-    command: Callable[[AuditSink, argparse.Namespace], int] = _COMMANDS[options.audit_command]
-    with opened(settings, home_stopped=options.home_stopped) as sink:
-        return command(sink, options)
+        return _verify_file(options.file)
+    return _COMMANDS[options.audit_command](settings, options)
 
 
 @contextmanager
@@ -119,37 +103,54 @@ def _query(options: argparse.Namespace, *, limit: int, newest: bool) -> AuditQue
     )
 
 
-def _show(sink: AuditSink, options: argparse.Namespace) -> int:
-    for row in reversed(sink.read(_query(options, limit=options.limit, newest=True))):
-        one = row.event
-        words = (one.at, one.tenant, one.subject, one.address, one.action, one.target)
-        end = (one.result, str(one.status), one.reason, one.request_id)
-        sys.stdout.write(f"{row.seq:>8}  {'  '.join(word for word in (*words, *end) if word)}\n")
-    return 0
+def _verify_file(path: Path) -> Told:
+    try:
+        with path.open("rb") as lines:
+            first, last, head = check_export(lines)
+    except OSError as exc:
+        raise InvalidValueError(f"audit verify: {path} cannot be read: {exc.strerror}.") from exc
+    return Told({"first": first, "last": last, "head": head}, report_fields)
 
 
-def _export(sink: AuditSink, options: argparse.Namespace) -> int:
-    for line in exported(sink, _query(options, limit=_PAGE, newest=False)):
-        sys.stdout.write(line.decode())
-    return 0
+def _show(settings: Settings, options: argparse.Namespace) -> Told:
+    with opened(settings, home_stopped=options.home_stopped) as sink:
+        rows = sink.read(_query(options, limit=options.limit, newest=True))
+    told = [{"seq": row.seq, **msgspec.to_builtins(row.event)} for row in reversed(rows)]
+    return Told(iter(told), _line, is_stream=True)
 
 
-def _verify(sink: AuditSink, options: argparse.Namespace) -> int:
-    del options
-    found = sink.verify()
-    sys.stdout.write(json.dumps(msgspec.to_builtins(found)) + "\n")
-    return 1 if found.fault or found.gaps else 0
+def _line(event: Mapping[str, Any]) -> str:
+    names = ("at", "tenant", "subject", "address", "action", "target", "result", "status", "reason")
+    words = [str(event[name]) for name in (*names, "request_id") if event[name]]
+    return "  ".join([f"{event['seq']:>8}", *words])
 
 
-def _drop(sink: AuditSink, options: argparse.Namespace) -> int:
+def _export(settings: Settings, options: argparse.Namespace) -> Told:
+    def lines() -> Iterator[msgspec.Raw]:
+        with opened(settings, home_stopped=options.home_stopped) as sink:
+            for line in exported(sink, _query(options, limit=_PAGE, newest=False)):
+                # Byte for byte: the chain goes over these.
+                yield msgspec.Raw(line.rstrip(b"\n"))
+
+    return Told(lines(), lambda line: bytes(line).decode(), is_stream=True)
+
+
+def _verify(settings: Settings, options: argparse.Namespace) -> Told:
+    with opened(settings, home_stopped=options.home_stopped) as sink:
+        found = sink.verify()
+    return Told(msgspec.to_builtins(found), report_fields, NEGATIVE if found.fault or found.gaps else FINE)
+
+
+def _drop(settings: Settings, options: argparse.Namespace) -> Told:
     if not options.yes:
         raise InvalidValueError("audit drop: add --yes, for the lines cannot be brought back.")
-    sys.stdout.write(json.dumps({"dropped": sink.drop(options.until, subject="operator")}) + "\n")
-    return 0
+    with opened(settings, home_stopped=options.home_stopped) as sink:
+        return Told({"dropped": sink.drop(options.until, subject="operator")}, report_fields)
 
 
-_COMMANDS = {"show": _show, "export": _export, "verify": _verify, "drop": _drop}
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())
+_COMMANDS: dict[str, Callable[[Settings, argparse.Namespace], Told]] = {
+    "show": _show,
+    "export": _export,
+    "verify": _verify,
+    "drop": _drop,
+}

@@ -27,6 +27,7 @@ from cluster.remote import RemoteReader
 from configs.schema import Settings
 from data.backups.creation import Created, Place, Wanted, create
 from data.backups.manifest import KINDS, Manifest, read_catalogue
+from data.backups.marks import CHECK, DRILL
 from data.backups.merging import STORES, Merge, merge
 from data.backups.plan import Plan, plan
 from data.backups.recovery import Recovered, recover
@@ -41,6 +42,7 @@ from data.backups.worker import Runner, Worker
 from data.claims import TenantId
 from data.clock import SystemClock
 from data.errors import InvalidValueError, KiteError, NotFoundError, UnavailableError
+from tasks.backup_marks import Teller
 from tasks.session import add_settings_arguments, connect, settings_from
 
 #: Environment variables: where backups go, and the URL of an S3-compatible server.
@@ -61,14 +63,16 @@ class NotDue:
 
 def create_command(settings: Settings, options: argparse.Namespace) -> dict[str, Any] | NotDue:
     """Take a backup."""
-    place = place_of(settings, options)
+    place, teller = place_of(settings, options), Teller(settings)
     last = _last(place, options.kind) if options.schedule else None
     if last and not due(options.schedule, datetime.now(UTC), datetime.fromisoformat(last)):
         return NotDue(due=False, last=last)
     wanted = Wanted(options.kind, options.name, options.views)
     with _runner(settings, options, place) as runner:
         created = create(place, SystemClock(), wanted=wanted, runner=runner)
-    return _told(created)
+    told = _told(created)
+    teller.tell(created.manifest.kind, size_bytes=told["size_bytes"], seq=told["head_seq"])
+    return told
 
 
 def list_command(settings: Settings, options: argparse.Namespace) -> dict[str, Any]:
@@ -83,7 +87,7 @@ def list_command(settings: Settings, options: argparse.Namespace) -> dict[str, A
 
 def verify_command(settings: Settings, options: argparse.Namespace) -> dict[str, Any]:
     """Read every byte of a backup (of all without an id) and of what was streamed."""
-    place = place_of(settings, options)
+    place, teller = place_of(settings, options), Teller(settings)
     catalogue = read_catalogue(place.target, place.sealer)
     known = [one.id for one in catalogue.backups] + [one.id for one in catalogue.damaged]
     ids = [options.id] if options.id else known
@@ -93,12 +97,14 @@ def verify_command(settings: Settings, options: argparse.Namespace) -> dict[str,
         done = [verify_backup(catalogue, one, sealer=place.sealer, runner=runner) for one in sorted(ids)]
     faults = [] if options.id else [asdict(one) for one in check_stream(place, catalogue)]
     whole = not faults and not any(one.faults for one in done)
+    if not options.id:
+        teller.tell(CHECK, faults=len(faults) + sum(len(one.faults) for one in done))
     return {"whole": whole, "backups": [asdict(one) for one in done], "stream_faults": faults}
 
 
 def restore_command(settings: Settings, options: argparse.Namespace) -> Any:
     """Bring a home back from a backup, or what is missing into the running system."""
-    place = place_of(settings, options)
+    place, teller = place_of(settings, options), Teller(settings)
     chosen = _plan(place, options)
     tenant = TenantId(options.tenant) if options.tenant else None
     stores = frozenset(options.stores) if options.stores else None
@@ -113,7 +119,10 @@ def restore_command(settings: Settings, options: argparse.Namespace) -> Any:
     if not options.dry_run:
         require_stopped(settings)
     with _runner(settings, options, place) as runner:
-        return restore(place, chosen, scope=Scope(tenant, options.dry_run), runner=runner)
+        restored = restore(place, chosen, scope=Scope(tenant, options.dry_run), runner=runner)
+    if options.dry_run and tenant is None:
+        teller.tell(DRILL)
+    return restored
 
 
 def prune_command(settings: Settings, options: argparse.Namespace) -> Any:
@@ -134,7 +143,7 @@ def stream_command(settings: Settings, options: argparse.Namespace) -> dict[str,
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopped.set())
     with stream_lock(place.home):
-        return _stream(place, options.every, stopped)
+        return _stream(place, options.every, stopped, Teller(settings).streamed)
 
 
 def recover_command(settings: Settings, options: argparse.Namespace) -> Recovered:
@@ -245,7 +254,9 @@ def _summary(manifest: Manifest) -> dict[str, Any]:
     }
 
 
-def _stream(place: Place, every_s: float, stopped: threading.Event) -> dict[str, Any]:
+def _stream(
+    place: Place, every_s: float, stopped: threading.Event, tell: Callable[[int], None]
+) -> dict[str, Any]:
     follower = Follower(place)
     total = {"seq": 0, "rows": 0, "pieces": 0, "written_bytes": 0}
     try:
@@ -256,6 +267,7 @@ def _stream(place: Place, every_s: float, stopped: threading.Event) -> dict[str,
                 print(f"stream: {exc}", file=sys.stderr)  # noqa: T201 - what an operator must see
             else:
                 total = {key: value + total[key] for key, value in asdict(done).items()} | {"seq": done.seq}
+                tell(done.seq)
             stopped.wait(every_s)
     finally:
         follower.close()

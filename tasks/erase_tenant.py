@@ -68,19 +68,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(settings: Settings, options: argparse.Namespace) -> int:
-    """Erase, or verify, what ``options`` name and return the exit code."""
+    """Erase, or verify, what ``options`` name; print it and return the exit code."""
+    found = work(settings, options)
+    sys.stdout.write(json.dumps(msgspec.to_builtins(found)) + "\n")
+    return exit_code(found)
+
+
+def work(settings: Settings, options: argparse.Namespace) -> Erased | Remains:
+    """Erase what ``options`` name and return the proof; with ``--verify`` return what is left of it."""
     tenant = tenant_id(options.tenant)
     if not (options.yes or options.verify):
         raise InvalidValueError("Erasing a tenant cannot be undone: add --yes.")
     with _eraser(settings, home_stopped=options.home_stopped) as eraser:
         if options.verify:
-            found = eraser.verify_erased(tenant)
-            sys.stdout.write(json.dumps(msgspec.to_builtins(found)) + "\n")
-            return 0 if found.is_gone else 1
+            return eraser.verify_erased(tenant)
         backups = _backups(settings, options.backups, tenant) if options.backups else ()
-        proof = eraser.erase(tenant, backups=backups)
-    sys.stdout.write(json.dumps(msgspec.to_builtins(proof)) + "\n")
-    return 0
+        return eraser.erase(tenant, backups=backups)
+
+
+def exit_code(found: Erased | Remains) -> int:
+    """Return 1 where something of the tenant is left."""
+    return 1 if isinstance(found, Remains) and not found.is_gone else 0
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from data.datasets.formats.names import EXPORT_FORMS, form_of, read_export_form
 from data.datasets.transfer import FOLDER, Order
 from data.datasets.transfer_desk import Transfers
 from data.errors import InvalidValueError, KiteError, NotFoundError
+from data.jobs.running import tell
 from tasks.maintenance import add_home_arguments
 from tasks.session import settings_from
 from tasks.vector_session import VectorSession, vector_session
@@ -70,6 +71,7 @@ def export_vectors(wanted: Wanted, path: Path, session: VectorSession) -> Export
     job, _ = desk.start(wanted.tenant, order)
     done = desk.run(wanted.tenant, "export", job.id)
     desk.book.forget(wanted.tenant, "export", job.id)
+    tell(done.successful_rows, done.successful_rows, "exporting")
     if done.status != "completed":
         raise InvalidValueError(done.message or "The export did not end.")
     seconds = round(time.monotonic() - started, 3)

@@ -29,6 +29,7 @@ from data.changes import SegmentRef, load_segment
 from data.chunks import Chunk, cut, lines_of, rows_of
 from data.claims import DEFAULT_TENANT, TenantId, tenant_id
 from data.errors import InvalidValueError, KiteError
+from data.jobs.running import tell
 from data.rdf import canonical_quads
 from data.rows import ROW_KINDS, BadRow, RowKind, kind_of, read_row
 from data.segments import write_documents, write_facts, write_graph, write_sources
@@ -140,6 +141,7 @@ def import_file(
         _progress(sum(item.rows for item in taken), len(bad))
     beside = _set_aside(path, bad)
     imported = sum(ref.rows for ref in taken)
+    _progress(imported, len(bad), imported + len(bad))
     return ImportReport(
         file=path.name,
         kind=chosen,
@@ -220,7 +222,8 @@ def _set_aside(path: Path, bad: Sequence[BadRow]) -> Path | None:
     return beside
 
 
-def _progress(imported: int, rejected: int) -> None:
+def _progress(imported: int, rejected: int, total: int | None = None) -> None:
+    tell(imported + rejected, total, "importing")
     print(f"{imported:,} rows in, {rejected:,} set aside", file=sys.stderr)  # noqa: T201 - progress
 
 

@@ -30,6 +30,7 @@ from data.datasets.records import DatasetRecord, Metric
 from data.datasets.transfer import FOLDER, LEASE_S, Order, TransferJob
 from data.datasets.transfer_desk import Transfers
 from data.errors import ConflictError, InvalidValueError, KiteError
+from data.jobs.running import tell
 from tasks.maintenance import add_home_arguments
 from tasks.session import settings_from
 from tasks.vector_evaluation import Asked, neighbour_figures, question_to, retrieval_figures
@@ -193,6 +194,7 @@ class _Rejected:
         with self._path.open("ab") as file:
             file.writelines(msgspec.json.encode(fault) + b"\n" for fault in faults)
         self._count += len(faults)
+        tell(job.processed_rows, job.total_rows, "importing")
         told = f"{job.processed_rows:,} of {job.total_rows or 0:,} rows, {job.failed_rows:,} set aside"
         print(told, file=sys.stderr)  # noqa: T201 - progress
 

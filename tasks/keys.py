@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
@@ -31,8 +30,10 @@ from data.errors import InvalidValueError, NotFoundError
 from data.limits.policy import Quotas
 from data.lookup import LocalReader
 from tasks import erase_tenant
+from tasks.commands.reach import add_common_arguments
+from tasks.commands.told import Told, report_fields
 from tasks.maintenance import stopped_keeper
-from tasks.session import add_settings_arguments, connect
+from tasks.session import connect
 
 #: As whose work it stands in the ledger.
 ACTOR = "command line"
@@ -40,18 +41,19 @@ DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _QUOTAS = tuple(field.name for field in fields(Quotas))
 
 
-def keys_command(settings: Settings, options: argparse.Namespace) -> int:
+def keys_command(settings: Settings, options: argparse.Namespace) -> Told:
     """Make, list, show, rotate and revoke API keys."""
     with desk_of(settings) as desk:
-        return int(_KEYS[options.act](desk, options))
+        return _KEYS[options.act](desk, options)
 
 
-def tenants_command(settings: Settings, options: argparse.Namespace) -> int:
+def tenants_command(settings: Settings, options: argparse.Namespace) -> Told:
     """Make, list, suspend, resume and erase tenants."""
     if options.act == "erase":
-        return erase_tenant.run(settings, options)
+        found = erase_tenant.work(settings, options)
+        return Told(msgspec.to_builtins(found), report_fields, erase_tenant.exit_code(found))
     with desk_of(settings) as desk:
-        return int(_TENANTS[options.act](desk, options))
+        return _TENANTS[options.act](desk, options)
 
 
 @contextmanager
@@ -118,17 +120,18 @@ def add_tenant_arguments(parser: argparse.ArgumentParser) -> None:
     _act(acts, "list", "list tenants")
     _act(acts, "suspend", "let nobody of a tenant in").add_argument("id")
     _act(acts, "resume", "let a suspended tenant in again").add_argument("id")
-    erase_tenant.add_arguments(acts.add_parser("erase", help="remove all of a tenant for good, with proof"))
+    erase = acts.add_parser("erase", help="remove all of a tenant for good, with proof")
+    erase_tenant.add_arguments(erase)
+    erase.add_argument("--json", action="store_true", help="print JSON, for programs")
 
 
 def _act(acts: Any, name: str, told: str) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = acts.add_parser(name, help=told)
-    add_settings_arguments(parser)
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    add_common_arguments(parser)
     return parser
 
 
-def _create_key(desk: AccessDesk, options: argparse.Namespace) -> int:
+def _create_key(desk: AccessDesk, options: argparse.Namespace) -> Told:
     wish = KeyWish(
         options.name,
         tenant_id(options.tenant) if options.tenant else None,
@@ -137,47 +140,48 @@ def _create_key(desk: AccessDesk, options: argparse.Namespace) -> int:
         tuple(options.addresses),
         _hours(options.hours, options.days) if options.hours else None,
     )
-    return _show_once(*desk.create_key(wish, actor=ACTOR), as_json=options.json)
+    return _shown_once(*desk.create_key(wish, actor=ACTOR))
 
 
-def _rotate_key(desk: AccessDesk, options: argparse.Namespace) -> int:
+def _rotate_key(desk: AccessDesk, options: argparse.Namespace) -> Told:
     made = desk.rotate_key(options.id, actor=ACTOR, overlap_s=options.overlap)
-    return _show_once(*made, as_json=options.json)
+    return _shown_once(*made)
 
 
-def _list_keys(desk: AccessDesk, options: argparse.Namespace) -> int:
+def _list_keys(desk: AccessDesk, options: argparse.Namespace) -> Told:
     scope = tenant_id(options.tenant) if options.tenant else None
-    return _told([_key(one) for one in desk.keys(scope)], as_json=options.json)
+    return Told([_key(one) for one in desk.keys(scope)], _lines)
 
 
-def _show_key(desk: AccessDesk, options: argparse.Namespace) -> int:
+def _show_key(desk: AccessDesk, options: argparse.Namespace) -> Told:
     known = desk.keys()
     for record in known:
         if record.id == options.id:
-            return _told([_key(record)], as_json=options.json)
+            return Told(_key(record), _line)
     raise NotFoundError(f"There is no key {options.id[:40]!r}: list them with `kite keys list`.")
 
 
-def _revoke_key(desk: AccessDesk, options: argparse.Namespace) -> int:
-    return _told([_key(desk.revoke_key(options.id, actor=ACTOR))], as_json=options.json)
+def _revoke_key(desk: AccessDesk, options: argparse.Namespace) -> Told:
+    return Told(_key(desk.revoke_key(options.id, actor=ACTOR)), _line)
 
 
-def _create_tenant(desk: AccessDesk, options: argparse.Namespace) -> int:
+def _create_tenant(desk: AccessDesk, options: argparse.Namespace) -> Told:
     quotas = Quotas(**dict(_quota(text) for text in options.quotas))
     made = desk.create_tenant(tenant_id(options.id), name=options.name, quotas=quotas, actor=ACTOR)
-    return _told([_tenant(made)], as_json=options.json)
+    return Told(_tenant(made), _line)
 
 
-def _list_tenants(desk: AccessDesk, options: argparse.Namespace) -> int:
-    return _told([_tenant(one) for one in desk.tenants()], as_json=options.json)
+def _list_tenants(desk: AccessDesk, options: argparse.Namespace) -> Told:
+    del options
+    return Told([_tenant(one) for one in desk.tenants()], _lines)
 
 
-def _suspend_tenant(desk: AccessDesk, options: argparse.Namespace) -> int:
-    return _told([_tenant(desk.suspend_tenant(TenantId(options.id), actor=ACTOR))], as_json=options.json)
+def _suspend_tenant(desk: AccessDesk, options: argparse.Namespace) -> Told:
+    return Told(_tenant(desk.suspend_tenant(TenantId(options.id), actor=ACTOR)), _line)
 
 
-def _resume_tenant(desk: AccessDesk, options: argparse.Namespace) -> int:
-    return _told([_tenant(desk.resume_tenant(TenantId(options.id), actor=ACTOR))], as_json=options.json)
+def _resume_tenant(desk: AccessDesk, options: argparse.Namespace) -> Told:
+    return Told(_tenant(desk.resume_tenant(TenantId(options.id), actor=ACTOR)), _line)
 
 
 _KEYS = {
@@ -255,33 +259,29 @@ def _moment(seconds: float | None) -> str | None:
     return None if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
 
 
-def _show_once(text: str, record: KeyRecord, *, as_json: bool) -> int:
-    if as_json:
-        _write(msgspec.json.encode({**_key(record), "key": text}).decode())
-        return 0
-    _told([_key(record)], as_json=False)
-    _write(f"\n  {text}\n\nThis key is shown only now: put it where the program that uses it finds it.")
-    return 0
+def _shown_once(text: str, record: KeyRecord) -> Told:
+    return Told({**_key(record), "key": text}, _show_once)
 
 
-def _told(rows: Sequence[dict[str, Any]], *, as_json: bool) -> int:
-    """Print rows: one JSON object a line, or for people what of each there is to say."""
-    for row in rows:
-        if as_json:
-            _write(msgspec.json.encode(row).decode())
-            continue
-        said = (f"{name}={_plain(value)}" for name, value in row.items() if name != "id" and value)
-        _write("  ".join([row["id"], *said]))
-    if not rows and not as_json:
-        _write("There are none.")
-    return 0
+def _show_once(told: dict[str, Any]) -> str:
+    record = {name: value for name, value in told.items() if name != "key"}
+    return (
+        f"{_line(record)}\n\n  {told['key']}\n\n"
+        "This key is shown only now: put it where the program that uses it finds it."
+    )
+
+
+def _lines(rows: Sequence[dict[str, Any]]) -> str:
+    return "\n".join(map(_line, rows)) or "There are none."
+
+
+def _line(row: dict[str, Any]) -> str:
+    """Return what of a thing there is to say."""
+    said = (f"{name}={_plain(value)}" for name, value in row.items() if name != "id" and value)
+    return "  ".join([row["id"], *said])
 
 
 def _plain(value: Any) -> str:
     if isinstance(value, dict):
         return ",".join(f"{name}:{most}" for name, most in value.items())
     return ",".join(value) if isinstance(value, list) else str(value)
-
-
-def _write(line: str) -> None:
-    sys.stdout.write(f"{line}\n")

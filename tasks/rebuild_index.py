@@ -31,6 +31,7 @@ from data.datasets.rebuilding import Built, build_version, last_row, texts_of_ot
 from data.datasets.records import DatasetRecord
 from data.datasets.writing import moment_of
 from data.errors import ConflictError, InvalidValueError, KiteError, NotFoundError
+from data.jobs.running import tell
 from data.models.embedding import IdentifiedEmbedder
 from tasks.maintenance import add_home_arguments
 from tasks.session import settings_from
@@ -131,8 +132,11 @@ def rebuild(wanted: Wanted, session: VectorSession, work: Work) -> list[dict[str
             report.update(state="unchanged", version=info.version, vectors=info.indexed)
         else:
             due.append(record)
-    for dataset_id, built, fault in work.build(wanted, due, moment_of(session.clock.now_s())):
+    tell(0, len(due), "building")
+    built_one = work.build(wanted, due, moment_of(session.clock.now_s()))
+    for number, (dataset_id, built, fault) in enumerate(built_one, 1):
         reports[dataset_id].update(_adopted(datasets, wanted.tenant, dataset_id, built, fault))
+        tell(number, len(due), "building")
         _tell(f"{reports[dataset_id]['dataset']}: {reports[dataset_id]['state']}")
     return list(reports.values())
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 from numpy.typing import NDArray
@@ -96,3 +99,17 @@ class FakeVectorIndex:
             ]
             found.append(sorted(hits, key=lambda hit: (-hit.score, hit.id))[:k])
         return found
+
+
+@contextmanager
+def running_loop() -> Iterator[asyncio.AbstractEventLoop]:
+    """Run an event loop in a thread of its own, as a replica's does, for the length of the block."""
+    made = asyncio.new_event_loop()
+    thread = threading.Thread(target=made.run_forever)
+    thread.start()
+    try:
+        yield made
+    finally:
+        made.call_soon_threadsafe(made.stop)
+        thread.join()
+        made.close()

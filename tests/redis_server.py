@@ -23,6 +23,55 @@ def redis_server(folder: Path) -> Iterator[str]:
         yield f"unix://{path}"
 
 
+class LastingRedis:
+    """A Redis on a socket in ``folder`` that appends to a file, and can be killed and started on it again."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._path = folder / "s"
+        self._process: subprocess.Popen[bytes] | None = None
+        self.address = f"unix://{self._path}"
+
+    def start(self) -> None:
+        """Start it on what it left; return when it answers."""
+        program = _program()
+        command = [program, "--port", "0", "--unixsocket", str(self._path), "--save", ""]
+        command += ["--dir", str(self._folder), "--appendonly", "yes", "--appendfsync", "everysec"]
+        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        _wait_for(self._answers)
+
+    def kill(self) -> None:
+        """Kill it at once."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+    def restart(self) -> None:
+        """Kill it and start it again."""
+        self.kill()
+        self.start()
+
+    def _answers(self) -> bool:
+        import redis
+
+        try:
+            with redis.Redis(unix_socket_path=str(self._path)) as client:
+                return bool(client.ping())
+        except redis.RedisError:
+            return False
+
+
+@contextmanager
+def lasting_redis(folder: Path) -> Iterator[LastingRedis]:
+    """Run a Redis that forgets nothing when it is killed."""
+    server = LastingRedis(folder)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.kill()
+
+
 @contextmanager
 def redis_cluster(folder: Path) -> Iterator[str]:
     """Run a cluster of one Redis, which refuses scripts over keys of different slots; yield its address."""
@@ -42,11 +91,7 @@ def redis_cluster(folder: Path) -> Iterator[str]:
 
 @contextmanager
 def _running(*arguments: str, folder: Path) -> Iterator[None]:
-    program = shutil.which("redis-server")
-    if program is None:
-        if os.environ.get("CI"):
-            pytest.fail("redis-server is not installed: CI must test the Redis store")
-        pytest.skip("redis-server is not installed")
+    program = _program()
     server = subprocess.Popen(
         [program, *arguments, "--save", "", "--dir", str(folder)], stdout=subprocess.DEVNULL
     )
@@ -55,6 +100,15 @@ def _running(*arguments: str, folder: Path) -> Iterator[None]:
     finally:
         server.kill()
         server.wait()
+
+
+def _program() -> str:
+    program = shutil.which("redis-server")
+    if program is None:
+        if os.environ.get("CI"):
+            pytest.fail("redis-server is not installed: CI must test the Redis store")
+        pytest.skip("redis-server is not installed")
+    return program
 
 
 def _ask(port: int, *words: str) -> str:

@@ -1,6 +1,6 @@
-"""What is kept of API keys and tenants: the payloads of ``key.put`` and ``tenant.put`` in the ledger. Pure.
+"""What the ledger keeps of keys, tenants and frameworks: ``key.put``, ``tenant.put`` and ``framework.put``.
 
-Invariant: no record holds a secret; of a key there is only a keyed hash. The last record of an id counts.
+Pure. Invariant: no record holds a secret, of a key only a keyed hash. The last record of an id counts.
 """
 
 from __future__ import annotations
@@ -64,9 +64,24 @@ class TenantRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class FrameworkRecord:
+    """The word on a framework, whose name is ``id``: asked or not, and its default weight.
+
+    ``None`` leaves that to the settings. ``changed_s`` is seconds since the epoch, ``actor`` who said it.
+    """
+
+    id: str
+    enabled: bool | None = None
+    weight: float | None = None
+    changed_s: float = 0.0
+    actor: str = "system"
+
+
+@dataclass(frozen=True, slots=True)
 class AccessChanges:
-    """Keys and tenants written after a position, each as it is now; ``seq`` is the position of the last."""
+    """Keys, tenants and words on frameworks after a position, each as it is now; ``seq`` is the last."""
 
     seq: int
     keys: tuple[KeyRecord, ...] = ()
     tenants: tuple[TenantRecord, ...] = ()
+    frameworks: tuple[FrameworkRecord, ...] = ()

@@ -24,9 +24,9 @@ from data.backups.source import START
 from data.changes import SegmentRef, read_segment_ref
 from data.claims import TenantId
 from data.clock import SystemClock
+from data.durable import sync_folder
 from data.errors import CorruptDataError
 from data.ledger import GENESIS, Entry, Ledger, chained
-from data.segments import sync_folder
 
 _INSERT_ROW = "INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 _INSERT_REQUEST = "INSERT OR REPLACE INTO idempotency VALUES (?, ?, ?, ?, ?)"

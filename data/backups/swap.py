@@ -18,9 +18,9 @@ from data.backups.derived import VECTORS
 from data.backups.source import new_lineage
 from data.backups.staging import Staging
 from data.datasets.ledger_rows import FOLDER as DATASETS
+from data.durable import sync_folder
 from data.errors import ConflictError, CorruptDataError
 from data.segments import FOLDER as SEGMENTS
-from data.segments import sync_folder
 from data.views.library import FOLDER as VIEWS
 
 #: What follows from the ledger, and the cache, whose verdicts would be of another history.

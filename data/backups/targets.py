@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit
 
+from data.durable import sync_folder
 from data.errors import InvalidValueError, NotFoundError, UnavailableError
-from data.segments import sync_folder
 
 #: Bytes read at a time.
 READ_BYTES = 1 << 20

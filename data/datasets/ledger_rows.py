@@ -18,19 +18,20 @@ from data.sqlite import BUSY_TIMEOUT_S, named_errors
 
 #: Folder of the datasets' views, under the home.
 FOLDER = "datasets"
-_COLUMNS = """
+#: A row with the hash of the one before it, without which its own cannot be checked.
+COLUMNS = """
 SELECT e.seq, e.ts, e.tenant, e.actor, e.kind, e.key, e.payload, e.sha256,
        (SELECT sha256 FROM entries WHERE seq = e.seq - 1)
 FROM entries AS e
 """
 # The indexes are partial: a query must say their condition in the index's own words.
-_OF_DATASETS = f"{_COLUMNS} WHERE {IS_OF_DATASETS} AND e.seq > ? ORDER BY e.seq LIMIT ?"
-_OF_VECTORS = f"{_COLUMNS} WHERE {IS_OF_VECTORS} AND e.key = ? AND e.seq > ? ORDER BY e.seq LIMIT ?"
+_OF_DATASETS = f"{COLUMNS} WHERE {IS_OF_DATASETS} AND e.seq > ? ORDER BY e.seq LIMIT ?"
+_OF_VECTORS = f"{COLUMNS} WHERE {IS_OF_VECTORS} AND e.key = ? AND e.seq > ? ORDER BY e.seq LIMIT ?"
 _SEQS = (
     f"SELECT seq FROM entries WHERE {IS_OF_VECTORS} AND key = ? AND seq > ? AND seq < ? "  # noqa: S608 - constant
     "ORDER BY seq LIMIT 1"
 )
-_LAST_VECTORS = f"{_COLUMNS} WHERE {IS_OF_VECTORS} AND e.key = ? ORDER BY e.seq DESC LIMIT 1"
+_LAST_VECTORS = f"{COLUMNS} WHERE {IS_OF_VECTORS} AND e.key = ? ORDER BY e.seq DESC LIMIT 1"
 _LAST_DATASETS = f"SELECT max(seq) FROM entries WHERE {IS_OF_DATASETS}"  # noqa: S608 - constant
 _WRITTEN = """
 SELECT e.seq, e.ts, e.tenant, e.actor, e.kind, e.key, e.payload, e.sha256,
@@ -39,13 +40,51 @@ FROM idempotency AS i JOIN entries AS e ON e.seq = i.first_seq WHERE i.tenant = 
 """
 
 
-class DatasetRows:
+class LedgerRows:
     """Reads the ledger's file at ``path``, which need not be there yet. Any thread."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close()
+            self._connection = None
+
+    def _number(self, sql: str, *values: object) -> int:
+        rows = self._rows(sql, values)
+        return int(rows[0][0] or 0) if rows else 0
+
+    def _entries(self, sql: str, *values: object) -> list[Entry]:
+        found = []
+        for *columns, previous in self._rows(sql, values):
+            entry = Entry(*columns)
+            follow(previous or GENESIS, [entry], after=entry.seq - 1)
+            found.append(entry)
+        return found
+
+    def _rows(self, sql: str, values: Sequence[object]) -> list[tuple[Any, ...]]:
+        with self._lock, named_errors(self._path):
+            if self._connection is None:
+                if not self._path.exists():
+                    return []
+                # Not read-only: such a connection cannot open a journal that nobody has open.
+                self._connection = sqlite3.connect(
+                    f"{self._path.resolve().as_uri()}?mode=rw",
+                    uri=True,
+                    timeout=BUSY_TIMEOUT_S,
+                    isolation_level=None,
+                    check_same_thread=False,
+                )
+            return self._connection.execute(sql, values).fetchall()
+
+
+class DatasetRows(LedgerRows):
+    """The rows of datasets and their vectors."""
 
     def head(self) -> int:
         """Return the last position, 0 when there is none."""
@@ -84,37 +123,3 @@ class DatasetRows:
         """Return the first row that was written with this key, or ``None``."""
         found = self._entries(_WRITTEN, tenant, idempotency_key)
         return found[0] if found else None
-
-    def close(self) -> None:
-        """Close the file."""
-        with self._lock:
-            if self._connection is not None:
-                self._connection.close()
-            self._connection = None
-
-    def _number(self, sql: str, *values: object) -> int:
-        rows = self._rows(sql, values)
-        return int(rows[0][0] or 0) if rows else 0
-
-    def _entries(self, sql: str, *values: object) -> list[Entry]:
-        found = []
-        for *columns, previous in self._rows(sql, values):
-            entry = Entry(*columns)
-            follow(previous or GENESIS, [entry], after=entry.seq - 1)
-            found.append(entry)
-        return found
-
-    def _rows(self, sql: str, values: Sequence[object]) -> list[tuple[Any, ...]]:
-        with self._lock, named_errors(self._path):
-            if self._connection is None:
-                if not self._path.exists():
-                    return []
-                # Not read-only: such a connection cannot open a journal that nobody has open.
-                self._connection = sqlite3.connect(
-                    f"{self._path.resolve().as_uri()}?mode=rw",
-                    uri=True,
-                    timeout=BUSY_TIMEOUT_S,
-                    isolation_level=None,
-                    check_same_thread=False,
-                )
-            return self._connection.execute(sql, values).fetchall()

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from data.errors import CorruptDataError, StoreUnavailableError
 from data.models.artifacts import read_manifest
 from data.ports import Embedder, KeyValueStore
+from data.tracing import timed
 
 MODEL_FILE = "model.onnx"
 TOKENIZER_FILE = "tokenizer.json"
@@ -80,6 +81,7 @@ class OnnxEmbedder:
         """Hex SHA-256 of the manifest the model was loaded by."""
         return self._identity
 
+    @timed("embedder")
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Return (n, dim) float32, each row of length 1; a text longer than ``MAX_TOKENS`` is cut."""
         vectors = np.empty((len(texts), self._dim), dtype=np.float32)

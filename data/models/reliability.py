@@ -36,6 +36,61 @@ Rows = NDArray[np.float64]
 Labels = NDArray[np.int64]
 
 
+class Reliability:
+    """Figures of answers that come some at a time, in memory that does not grow with them."""
+
+    def __init__(self) -> None:
+        self._samples = np.zeros(BINS, np.int64)
+        self._confidence = np.zeros(BINS)
+        self._hits = np.zeros(BINS, np.int64)
+        self._brier = self._log_loss = 0.0
+
+    def take(self, rows: Rows, labels: Labels) -> None:
+        """Count answers; ``labels`` (n,) are columns of ``rows``."""
+        if not len(labels):
+            return
+        confidence, hits = rows.max(axis=1), rows.argmax(axis=1) == labels
+        places = np.minimum((np.round(confidence, 6) * BINS).astype(np.int64), BINS - 1)
+        for place in np.unique(places).tolist():
+            own = places == place
+            self._samples[place] += own.sum()
+            self._confidence[place] += confidence[own].sum()
+            self._hits[place] += hits[own].sum()
+        self._brier += float(((rows - np.eye(rows.shape[1])[labels]) ** 2).sum(axis=1).sum())
+        self._log_loss += log_loss(rows, labels) * len(labels)
+
+    def figures(self) -> dict[str, Any]:
+        """Return them as :func:`figures` does."""
+        count = int(self._samples.sum())
+        if not count:
+            nothing = dict.fromkeys(("accuracy", "brier", "ece", "log_loss"))
+            return {"samples": 0, **nothing, "bins": []}
+        bins = self._bins()
+        gaps = (bin_["samples"] * abs(bin_["confidence"] - bin_["accuracy"]) for bin_ in bins)
+        return {
+            "samples": count,
+            "accuracy": round(int(self._hits.sum()) / count, 6),
+            "brier": round(self._brier / count, 6),
+            "ece": round(sum(gaps) / count, 6),
+            "log_loss": round(self._log_loss / count, 6),
+            "bins": bins,
+        }
+
+    def _bins(self) -> list[dict[str, float]]:
+        """Return, of each bin that has answers: its bounds, how many, mean confidence and share right."""
+        return [
+            {
+                "from": round(place / BINS, 6),
+                "to": round((place + 1) / BINS, 6),
+                "samples": count,
+                "confidence": round(float(self._confidence[place]) / count, 6),
+                "accuracy": round(int(self._hits[place]) / count, 6),
+            }
+            for place, count in enumerate(self._samples.tolist())
+            if count
+        ]
+
+
 def figures(rows: Rows, labels: Labels) -> dict[str, Any]:
     """Return samples, accuracy, Brier score, ECE, log loss and reliability bins; ``None`` for no rows.
 
@@ -43,36 +98,9 @@ def figures(rows: Rows, labels: Labels) -> dict[str, Any]:
     (Brier 1950). ECE: mean gap between confidence in the likeliest label and its hit rate, by bin
     (Naeini et al. 2015).
     """
-    if not len(labels):
-        nothing = dict.fromkeys(("accuracy", "brier", "ece", "log_loss"))
-        return {"samples": 0, **nothing, "bins": []}
-    confidence, hits = rows.max(axis=1), rows.argmax(axis=1) == labels
-    bins = reliability_bins(confidence, hits)
-    gaps = (bin_["samples"] * abs(bin_["confidence"] - bin_["accuracy"]) for bin_ in bins)
-    brier = float(((rows - np.eye(rows.shape[1])[labels]) ** 2).sum(axis=1).mean())
-    return {
-        "samples": len(labels),
-        "accuracy": round(float(hits.mean()), 6),
-        "brier": round(brier, 6),
-        "ece": round(sum(gaps) / len(labels), 6),
-        "log_loss": round(log_loss(rows, labels), 6),
-        "bins": bins,
-    }
-
-
-def reliability_bins(confidence: Rows, hits: NDArray[np.bool_], bins: int = BINS) -> list[dict[str, float]]:
-    """Return, of each bin that has answers: its bounds, how many, mean confidence and share right."""
-    places = np.minimum((np.round(confidence, 6) * bins).astype(np.int64), bins - 1)
-    return [
-        {
-            "from": round(place / bins, 6),
-            "to": round((place + 1) / bins, 6),
-            "samples": int((places == place).sum()),
-            "confidence": round(float(confidence[places == place].mean()), 6),
-            "accuracy": round(float(hits[places == place].mean()), 6),
-        }
-        for place in np.unique(places).tolist()
-    ]
+    counted = Reliability()
+    counted.take(rows, labels)
+    return counted.figures()
 
 
 def coverage_of(sets: Sequence[Sequence[str]], labels: Sequence[str], alpha: float) -> dict[str, Any]:

@@ -31,11 +31,11 @@ class TaskQueue(Protocol):
     Every method raises ``StoreUnavailableError`` while the queue cannot be used; all may then be repeated.
     """
 
-    def put(self, tasks: Sequence[NewTask]) -> list[bool]:
+    def put(self, tasks: Sequence[NewTask], *, whole: bool = False) -> list[bool]:
         """Take tasks in, in order; say of each whether the queue has it.
 
         A task whose tenant and id are known is left as it is, whatever its state (true). One beyond the
-        queue's bounds is refused (false).
+        queue's bounds is refused (false); with ``whole``, all new ones of at most ``CHUNK`` are then.
         """
         ...
 
@@ -88,6 +88,10 @@ class TaskQueue(Protocol):
 
     def counts(self) -> tuple[KindCounts, ...]:
         """Return how many tasks of each kind are where, by kind; costs the same however many there are."""
+        ...
+
+    def states(self, tenant: TenantId) -> dict[TaskState, int]:
+        """Return how many of a tenant's tasks are in each state; costs the same however many there are."""
         ...
 
     def prune(self, *, done_before_s: float, dead_before_s: float = 0.0) -> int:

@@ -42,7 +42,17 @@ from data.queue.tasks import (
     kept_error,
     places_of,
     state_of,
+    states_of,
 )
+
+#: ARGV from 2: the tenant, then places; answers how many tasks the tenant has at each.
+_STATES = """
+local answer = {}
+for i = 3, #ARGV do
+  answer[#answer + 1] = redis.call('ZCARD', KEYS[1] .. 'list:' .. ARGV[2] .. ':' .. ARGV[i])
+end
+return answer
+"""
 
 
 class RedisQueue:
@@ -74,11 +84,11 @@ class RedisQueue:
         # By their hashes, and whole where the server does not know them yet.
         self._scripts: dict[str, Any] = {}
 
-    def put(self, tasks: Sequence[NewTask]) -> list[bool]:
+    def put(self, tasks: Sequence[NewTask], *, whole: bool = False) -> list[bool]:
         """Take tasks in; false for those beyond the bounds."""
         taken: list[bool] = []
         for chunk in chunks_of(tasks):
-            words: list[object] = [self._bounds.tasks, self._bounds.tenant_tasks]
+            words: list[object] = [self._bounds.tasks, self._bounds.tenant_tasks, int(whole)]
             for task in chunk:
                 words += (task.tenant, task.id, task.kind, task.payload, task.priority)
                 words.append(f"{task.not_before_s:.6f}")
@@ -154,6 +164,11 @@ class RedisQueue:
             counted[kind, place] = int(number)
         oldest = zip(ages[::2], ages[1::2], strict=True)
         return counts_of(counted, {kind.decode(): float(age) for kind, age in oldest})
+
+    def states(self, tenant: TenantId) -> dict[TaskState, int]:
+        """Return how many of a tenant's tasks are in each state."""
+        numbers = self._run(_STATES, [tenant, *Place])
+        return states_of(dict(zip(Place, map(int, numbers), strict=True)))
 
     def prune(self, *, done_before_s: float, dead_before_s: float = 0.0) -> int:
         """Forget what ended long ago."""

@@ -116,12 +116,20 @@ local function row(seq)
 end
 """
 
-#: ARGV from 2: most tasks, most of a tenant; then six a task.
+#: ARGV from 2: most tasks, most of a tenant, whether it is all or none; then six a task.
 PUT = (
     _COMMON
     + """
-local most, tenant_most, answer, lanes = tonumber(ARGV[2]), tonumber(ARGV[3]), {}, {}
-for i = 4, #ARGV, 6 do
+local most, tenant_most, answer, lanes, new = tonumber(ARGV[2]), tonumber(ARGV[3]), {}, {}, {}
+for i = 5, ARGV[4] == '1' and #ARGV or 0, 6 do
+  local known = call('HEXISTS', Q .. 'ids:' .. ARGV[i], ARGV[i + 1])
+  for _, name in ipairs({ARGV[i], ''}) do new[name] = (new[name] or 0) + 1 - known end
+end
+for name, count in pairs(new) do
+  local bound = name == '' and most or tenant_most
+  if tonumber(call('HGET', Q .. 'open', name) or 0) + count > bound then most = 0 end
+end
+for i = 5, #ARGV, 6 do
   local tenant, id, kind, payload, priority, begin = unpack(ARGV, i, i + 5)
   local known = call('HEXISTS', Q .. 'ids:' .. tenant, id) == 1
   local fits = tonumber(call('HGET', Q .. 'open', '') or 0) < most

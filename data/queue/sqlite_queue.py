@@ -19,7 +19,18 @@ from data.clock import SystemClock
 from data.ports import Clock
 from data.queue.ports import MAX_PAGE, SWEEP
 from data.queue.sqlite_lanes import Grant, Lane, refresh, take
-from data.queue.sqlite_rows import TASK, cancel, end, erase, finish, insert, make_ready, open_tasks, read_task
+from data.queue.sqlite_rows import (
+    TASK,
+    cancel,
+    end,
+    erase,
+    finish,
+    insert,
+    is_known,
+    make_ready,
+    open_tasks,
+    read_task,
+)
 from data.queue.sqlite_schema import SCHEMA
 from data.queue.tasks import (
     CHUNK,
@@ -42,6 +53,7 @@ from data.queue.tasks import (
     kept_error,
     places_of,
     state_of,
+    states_of,
 )
 from data.sqlite import Database
 
@@ -74,11 +86,11 @@ class SqliteQueue:
             fcntl.flock(gate, fcntl.LOCK_EX)
             self._database = Database(path, schema=SCHEMA, synchronous="FULL")
 
-    def put(self, tasks: Sequence[NewTask]) -> list[bool]:
+    def put(self, tasks: Sequence[NewTask], *, whole: bool = False) -> list[bool]:
         """Take tasks in; false for those beyond the bounds."""
         taken: list[bool] = []
         for chunk in chunks_of(tasks):
-            taken += self._put(chunk)
+            taken += self._put(chunk, whole=whole)
         return taken
 
     def claim(self, worker: str, kinds: Sequence[str], *, limit: int, lease_s: float) -> list[Leased]:
@@ -208,6 +220,14 @@ class SqliteQueue:
                 ages[kind] = 0.0 if oldest_s is None else now_s - oldest_s
         return counts_of({(kind, place): n for kind, place, n in rows}, ages)
 
+    def states(self, tenant: TenantId) -> dict[TaskState, int]:
+        """Return how many of a tenant's tasks are in each state."""
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                "SELECT place, sum(n) FROM tallies WHERE tenant = ? GROUP BY place", (tenant,)
+            ).fetchall()
+        return states_of({place: int(n) for place, n in rows})
+
     def prune(self, *, done_before_s: float, dead_before_s: float = 0.0) -> int:
         """Forget what ended long ago."""
         gone = 0
@@ -241,17 +261,15 @@ class SqliteQueue:
     def _now_s(self) -> float:
         return round(self._clock.now_s(), 6)
 
-    def _put(self, tasks: Sequence[NewTask]) -> list[bool]:
+    def _put(self, tasks: Sequence[NewTask], *, whole: bool) -> list[bool]:
         with self._database.writing() as connection:
             now_s = self._now_s()
-            room = Counter({"": self._bounds.tasks - open_tasks(connection, "")})
-            for tenant in {task.tenant for task in tasks}:
-                room[tenant] = self._bounds.tenant_tasks - open_tasks(connection, tenant)
+            room = self._room(connection, tasks)
+            if whole and not self._fit(connection, tasks, room):
+                room.clear()
             taken, lanes = [], dict[Lane, None]()
             for task in tasks:
-                known = connection.execute(
-                    "SELECT 1 FROM tasks WHERE tenant = ? AND id = ?", (task.tenant, task.id)
-                ).fetchone()
+                known = is_known(connection, task)
                 fits = room[""] > 0 and room[task.tenant] > 0
                 if not known and fits:
                     insert(connection, task, now_s)
@@ -260,6 +278,17 @@ class SqliteQueue:
                 taken.append(bool(known or fits))
             refresh(connection, lanes)
             return taken
+
+    def _room(self, connection: sqlite3.Connection, tasks: Sequence[NewTask]) -> Counter[str]:
+        """Return how many more tasks there may be in all (under the empty name) and of each tenant."""
+        room = Counter({"": self._bounds.tasks - open_tasks(connection, "")})
+        for tenant in {task.tenant for task in tasks}:
+            room[tenant] = self._bounds.tenant_tasks - open_tasks(connection, tenant)
+        return room
+
+    def _fit(self, connection: sqlite3.Connection, tasks: Sequence[NewTask], room: Counter[str]) -> bool:
+        new = Counter(task.tenant for task in tasks if not is_known(connection, task))
+        return new.total() <= room[""] and all(count <= room[tenant] for tenant, count in new.items())
 
     def _has_work(self, kinds: Sequence[str]) -> bool:
         with self._database.reading() as connection:

@@ -26,6 +26,12 @@ def open_tasks(connection: sqlite3.Connection, tenant: str) -> int:
     return int(count)
 
 
+def is_known(connection: sqlite3.Connection, task: NewTask) -> bool:
+    """Return whether the tenant has a task of this id, in whatever state."""
+    asked = "SELECT 1 FROM tasks WHERE tenant = ? AND id = ?"
+    return connection.execute(asked, (task.tenant, task.id)).fetchone() is not None
+
+
 def insert(connection: sqlite3.Connection, task: NewTask, now_s: float) -> None:
     """Store a task that is not there yet."""
     not_before_s = max(round(task.not_before_s, 6), now_s)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -238,6 +238,14 @@ def places_of(state: TaskState | None) -> tuple[Place, ...]:
     if state is None:
         return tuple(Place)
     return (Place.READY, Place.DELAYED) if state is TaskState.WAITING else (Place(state.value),)
+
+
+def states_of(tallies: Mapping[str, int]) -> dict[TaskState, int]:
+    """Return how many tasks are in each state from numbers by place; every state is named."""
+    told = dict.fromkeys(TaskState, 0)
+    for place in Place:
+        told[state_of(place)] += tallies.get(place, 0)
+    return told
 
 
 def chunks_of(tasks: Sequence[NewTask]) -> Iterator[list[NewTask]]:

@@ -28,6 +28,7 @@ from data.ports import Clock
 from data.queue.ports import TaskQueue
 from data.queue.tasks import Failure, Finished, Lease, Leased, Task, TaskState
 
+Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
@@ -189,7 +190,7 @@ class QueueWorker:
         self.tally.lost += len(batch) - len(still)
         if not still:
             return
-        answers = self._answers([each.task for each in still])
+        answers = answers_of(self._handler, [each.task for each in still])
         finished, failures = [], []
         for each, answer in zip(still, answers, strict=True):
             if isinstance(answer, TaskFault):
@@ -200,20 +201,6 @@ class QueueWorker:
         with self._lock:
             for each in still:
                 self._held.pop(each.lease, None)
-
-    def _answers(self, tasks: list[Task]) -> Sequence[bytes | TaskFault]:
-        try:
-            answers = self._handler(tasks)
-            if len(answers) != len(tasks):
-                raise ValueError(f"the handler answered {len(answers)} of {len(tasks)} tasks")
-        except UnavailableError as exc:
-            return [fault_of(exc)] * len(tasks)  # none of them is at fault
-        except Exception as exc:
-            if len(tasks) == 1:
-                return [fault_of(exc)]
-            # One by one, to find whose fault it is.
-            return [answer for task in tasks for answer in self._answers([task])]
-        return answers
 
     def _settle(self, finished: Sequence[Finished], failures: Sequence[Failure]) -> None:
         kept = self._insist(lambda: self._queue.finish(finished)) or [False] * len(finished)
@@ -244,6 +231,27 @@ class QueueWorker:
             given = self._queue.release([each.lease for each in waiting])
             self.tally.given_back += sum(given)
             self.tally.lost += given.count(False)
+
+
+def answers_of(
+    handler: Callable[[list[Item]], Sequence[bytes | TaskFault]], items: list[Item]
+) -> Sequence[bytes | TaskFault]:
+    """Return the handler's answer to each item, in order; where it breaks they are asked one by one.
+
+    A handler that answers more or fewer than it was asked breaks too.
+    """
+    try:
+        answers = handler(items)
+        if len(answers) != len(items):
+            raise ValueError(f"the handler answered {len(answers)} of {len(items)}")
+    except UnavailableError as exc:
+        return [fault_of(exc)] * len(items)  # none of them is at fault
+    except Exception as exc:
+        if len(items) == 1:
+            return [fault_of(exc)]
+        # One by one, to find whose fault it is.
+        return [answer for item in items for answer in answers_of(handler, [item])]
+    return answers
 
 
 def fault_of(exc: Exception) -> TaskFault:

@@ -9,8 +9,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Iterable, Sequence
-from contextlib import ExitStack
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 from data.analysis import Analysis, Entity, Span, Token
@@ -18,6 +17,7 @@ from data.errors import ConfigError
 from data.text.cues import find_cues
 from data.text.dates import DATE_WORDS, MONTHS, find_dates
 from data.text.entities import find_entities
+from data.text.forgetting import Forgetting
 from data.text.lemmas import lemma_of
 from data.text.numbers import STARTERS
 from data.text.quantities import find_quantities
@@ -26,8 +26,6 @@ from data.text.words import Words
 
 #: Analyses kept per process: at about 10 KB each, 40 MB.
 CACHE_SIZE = 4_096
-#: Texts between two clearings of spaCy's own word store: new words then take at most some 10 MB.
-ZONE_TEXTS = 10_000
 #: A word longer than this is cut for the tokenizer, whose URL rule takes quadratic time on one endless word.
 MAX_WORD_CHARS = 256
 
@@ -59,11 +57,9 @@ class SpacyAnalyser:
     """
 
     def __init__(self, pipeline: str | None = None) -> None:
-        self._nlp = _load(pipeline)
+        self._pipeline = Forgetting(_load(pipeline), again=partial(_load, pipeline))
         self._full = pipeline is not None
         self._lock = threading.Lock()
-        self._zone = ExitStack()
-        self._in_zone = ZONE_TEXTS
         self._analysed = lru_cache(maxsize=CACHE_SIZE)(self._analyse_one)
 
     def analyse(self, texts: Sequence[str]) -> list[Analysis]:
@@ -82,26 +78,18 @@ class SpacyAnalyser:
         )
         return assemble(words, names)
 
-    def _renew_zone(self) -> None:
-        """Let spaCy forget the words of the last texts; it would keep every new one for ever."""
-        if self._in_zone >= ZONE_TEXTS:
-            self._zone.close()
-            self._zone.enter_context(self._nlp.memory_zone())
-            self._in_zone = 0
-        self._in_zone += 1
-
     def _tokenise(self, text: str) -> tuple[list[tuple[str, int, str]], list[Entity] | None]:
         """Return (word, offset, lemma or "") triples, and the pipeline's entities where there is one."""
         with self._lock:
-            self._renew_zone()
+            nlp = self._pipeline.for_text()
             if self._full:
-                doc = self._nlp(text[: self._nlp.max_length])
+                doc = nlp(text[: nlp.max_length])
                 names = list(_entities_of(doc))
                 return [(t.text, t.idx, t.lemma_.lower()) for t in doc if not t.is_space], names
             tokens = (
-                self._nlp.tokenizer(_LONG_WORD.sub(_cut, text))
+                nlp.tokenizer(_LONG_WORD.sub(_cut, text))
                 if len(text) > MAX_WORD_CHARS
-                else self._nlp.tokenizer(text)
+                else nlp.tokenizer(text)
             )
             raw = [(t.text, t.idx, "") for t in tokens if not t.is_space]
         return (_split_ranges(raw) if _DIGIT_DASH.search(text) else raw), None

@@ -139,7 +139,7 @@ def _irregular() -> dict[str, str]:
 _FORMS = _irregular()
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=16_384)
 def lemma_of(word: str) -> str:
     """Return the lemma of one lower-case word; a word that no rule knows comes back as it is."""
     known = _FORMS.get(word)

@@ -11,8 +11,7 @@ from __future__ import annotations
 import logging
 import re
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
@@ -21,6 +20,7 @@ from typing import Any, Protocol
 from data.analysis import Span
 from data.errors import CorruptDataError, ModelUnavailableError
 from data.models.artifacts import read_manifest
+from data.text.forgetting import Forgetting
 from data.text.lemmas import lemma_of
 from data.text.sentences import split_text
 
@@ -31,8 +31,6 @@ KIND = "spacy"
 LEMMA_FILE = "lemmas.tsv"
 #: Texts kept in memory: at about 12 KB each, 50 MB.
 CACHE_SIZE = 4_096
-#: Sentences between two clearings of spaCy's word store; it would keep every new word for ever.
-ZONE_SENTENCES = 10_000
 #: A longer stretch is read in pieces of this many words: a table or a list, no sentence.
 MAX_WORDS = 160
 #: A longer word is cut for the tokenizer, whose URL rule takes quadratic time on one endless word.
@@ -90,18 +88,21 @@ class SyntaxReader:
     """Reads grammar with a spaCy pipeline. Safe to call from several threads: one enters spaCy at a time.
 
     Build it with :func:`load_syntax`; ``nlp`` may also be a pipeline in training. ``lemmas`` holds the
-    lemmas that the rules get wrong, by lower-case form and part of speech.
+    lemmas that the rules get wrong, by lower-case form and part of speech. ``again`` loads ``nlp`` anew.
     """
 
     def __init__(
-        self, nlp: Any, identity: str = "", lemmas: Mapping[tuple[str, str], str] | None = None
+        self,
+        nlp: Any,
+        identity: str = "",
+        lemmas: Mapping[tuple[str, str], str] | None = None,
+        *,
+        again: Callable[[], Any] | None = None,
     ) -> None:
-        self._nlp = nlp
+        self._pipeline = Forgetting(nlp, again)
         self._identity = identity
         self._lemmas = lemmas or {}
         self._lock = threading.Lock()
-        self._zone = ExitStack()
-        self._in_zone = ZONE_SENTENCES
         self._read = lru_cache(maxsize=CACHE_SIZE)(self._read_one)
 
     @property
@@ -138,18 +139,18 @@ class SyntaxReader:
 
     def _tokenised(self, text: str, span: Span) -> tuple[list[str], list[int]]:
         """Return the words of a stretch, white space left out, and where each begins in the text."""
-        self._renew_zone()
+        nlp = self._pipeline.for_text()
         body = text[span.start : span.end]
-        tokens = self._nlp.tokenizer(_LONG_WORD.sub(_cut, body) if len(body) > MAX_WORD_CHARS else body)
+        tokens = nlp.tokenizer(_LONG_WORD.sub(_cut, body) if len(body) > MAX_WORD_CHARS else body)
         kept = [token for token in tokens if not token.is_space]
         return [token.text for token in kept], [span.start + token.idx for token in kept]
 
     def _annotated(self, words: list[str], starts: list[int]) -> Iterator[ParsedToken]:
         from spacy.tokens import Doc
 
-        self._renew_zone()
-        doc = Doc(self._nlp.vocab, words=words)
-        for _, part in self._nlp.pipeline:
+        nlp = self._pipeline.for_text()
+        doc = Doc(nlp.vocab, words=words)
+        for _, part in nlp.pipeline:
             part.set_annotations([doc], part.predict([doc]))
         for token, start in zip(doc, starts, strict=True):
             form, upos = token.lower_, token.pos_
@@ -163,13 +164,6 @@ class SyntaxReader:
                 dependency="root" if token.dep_ == "ROOT" else token.dep_,
             )
 
-    def _renew_zone(self) -> None:
-        if self._in_zone >= ZONE_SENTENCES:
-            self._zone.close()
-            self._zone.enter_context(self._nlp.memory_zone())
-            self._in_zone = 0
-        self._in_zone += 1
-
 
 def load_syntax(folder: Path) -> SyntaxReader:
     """Return the pipeline of a model folder, ready to read.
@@ -178,16 +172,30 @@ def load_syntax(folder: Path) -> SyntaxReader:
         ModelUnavailableError: there is no model in the folder.
         CorruptDataError: a file does not match the manifest, or the folder holds another kind of model.
     """
-    import spacy
-
     manifest = read_manifest(folder)
     if manifest.get("kind") != KIND:
         raise CorruptDataError(f"The model in {folder} is no syntax pipeline: restore the folder.")
-    nlp = spacy.load(folder)
-    widen(nlp)
+    identity = str(manifest["sha256"])
     lines = (folder / LEMMA_FILE).read_text(encoding="utf-8").split("\n")
     rows = (line.split("\t") for line in lines if line)
-    return SyntaxReader(nlp, str(manifest["sha256"]), {(form, upos): lemma for form, upos, lemma in rows})
+    lemmas = {(form, upos): lemma for form, upos, lemma in rows}
+    return SyntaxReader(_pipeline(folder), identity, lemmas, again=lambda: _same_pipeline(folder, identity))
+
+
+def _pipeline(folder: Path) -> Any:
+    import spacy
+
+    nlp = spacy.load(folder)
+    widen(nlp)
+    return nlp
+
+
+def _same_pipeline(folder: Path, identity: str) -> Any | None:
+    """Return the pipeline anew, ``None`` where the folder no longer holds it."""
+    try:
+        return _pipeline(folder) if syntax_identity(folder) == identity else None
+    except CorruptDataError:
+        return None
 
 
 def rule_lemma(form: str, upos: str) -> str:

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.errors import CorruptDataError
+from data.tracing import database, timed
 
 #: Rows of a block: a full scan of one answers in one or two milliseconds and is exact.
 BLOCK_ROWS = 32_768
@@ -89,6 +90,7 @@ class FaissIndex:
         """Return a copy of these rows, (len(rows), dim) float32."""
         return self._vectors(np.asarray(rows, dtype=np.int64))
 
+    @timed("faiss search", database("faiss", "search"))
     def search(self, vectors: Vectors, k: int, *, allowed: Mask | None = None) -> list[Found]:
         """Return, a vector, the scores and rows of the best ``k`` allowed rows, ties by row.
 

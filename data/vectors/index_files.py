@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from pyroaring import BitMap
 
+from data.durable import sync_folder
 from data.errors import CorruptDataError
 from data.vectors.faiss import faiss_library
 from data.vectors.main_index import MainIndex
@@ -122,16 +123,8 @@ def _put(folder: Path, version: int, kind: str, write: Any) -> dict[str, Any]:
         os.fsync(stream.fileno())
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
     waiting.replace(path)
-    _sync_folder(folder)
+    sync_folder(folder)
     return {"name": path.name, "bytes": path.stat().st_size, "sha256": digest}
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _clear(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""The access view: the last record of every API key and every tenant. SQLite.
+"""The access view: the last record of every API key, every tenant and every framework. SQLite.
 
 Built by the keeper from the ledger; replicas ask it what changed. Invariant: an id keeps its last record, so
 revoked keys and erased tenants stay for ever.
@@ -12,6 +12,7 @@ from pathlib import Path
 
 from data import changes
 from data.access.records import AccessChanges
+from data.access.switches import PUT_FRAMEWORK, read_framework
 from data.ledger import Entry
 from data.views.view import SqliteView
 
@@ -22,16 +23,22 @@ CREATE INDEX IF NOT EXISTS keys_seq ON keys(seq);
 CREATE TABLE IF NOT EXISTS tenants(id TEXT PRIMARY KEY, seq INTEGER NOT NULL, record BLOB NOT NULL)
     STRICT, WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS tenants_seq ON tenants(seq);
+CREATE TABLE IF NOT EXISTS frameworks(id TEXT PRIMARY KEY, seq INTEGER NOT NULL, record BLOB NOT NULL)
+    STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS frameworks_seq ON frameworks(seq);
 """
-_POSITION = "SELECT max(ifnull((SELECT max(seq) FROM keys), 0), ifnull((SELECT max(seq) FROM tenants), 0))"
-_TABLE_OF = {"key.put": "keys", "tenant.put": "tenants"}
+_POSITION = """
+SELECT max(ifnull((SELECT max(seq) FROM keys), 0), ifnull((SELECT max(seq) FROM tenants), 0),
+           ifnull((SELECT max(seq) FROM frameworks), 0))
+"""
+_TABLE_OF = {"key.put": "keys", "tenant.put": "tenants", PUT_FRAMEWORK: "frameworks"}
 _PUT = """
 INSERT INTO {} VALUES (?, ?, ?) ON CONFLICT(id) DO UPDATE SET seq = excluded.seq, record = excluded.record
 """
 
 
 class AccessView(SqliteView):
-    """Keys and tenants in one SQLite file.
+    """Keys, tenants and the words on frameworks in one SQLite file.
 
     Raises:
         CorruptDataError: the file is damaged; move it away and build the view again from the ledger.
@@ -56,10 +63,12 @@ class AccessView(SqliteView):
                 return AccessChanges(last)
             keys = _records(connection, "keys", after_seq, last)
             tenants = _records(connection, "tenants", after_seq, last)
+            frameworks = _records(connection, "frameworks", after_seq, last)
         return AccessChanges(
             last,
             tuple(changes.read_key(record) for record in keys),
             tuple(changes.read_tenant(record) for record in tenants),
+            tuple(read_framework(record) for record in frameworks),
         )
 
     def counts(self) -> dict[str, int]:

@@ -20,6 +20,7 @@ from data.feedback import CalibrationMark, CalibrationQuery, FeedbackSample
 from data.knowledge import Document, Fact, Passage, PastVerdict, Pattern, PatternHit, Source
 from data.ledger import Entry
 from data.ports import HistoryQuery, Hit, Query
+from data.tracing import timed
 from data.views.access import AccessView
 from data.views.facts import FactFilter, FactsView
 from data.views.graph import GraphView, graph_of
@@ -120,6 +121,7 @@ class Library:
         names = ", ".join(one.view.name for one in self._served())
         raise NotFoundError(f"There is no view {name!r}: the views are {names}.")
 
+    @timed("views")
     def apply(self, entries: Sequence[Entry]) -> None:
         """Take in entries in ``seq`` order; a view skips what it has."""
         for view in self.views():

@@ -15,7 +15,7 @@ from data.sqlite import storable
 #: Case and accents aside, words are stemmed. Source: M. F. Porter, An algorithm for suffix stripping, 1980.
 TOKENIZER = "porter unicode61 remove_diacritics 2"
 #: Query texts whose terms are remembered.
-MAX_TEXTS = 20_000
+MAX_TEXTS = 4_096
 
 STOP_WORDS = (
     "a about after all also an and any are as at be because been before being between both but by can "

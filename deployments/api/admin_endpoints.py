@@ -11,11 +11,13 @@ from deployments.api.admin_schemas import (
     AuditAnswer,
     AuditCheckAnswer,
     ErasedAnswer,
+    FrameworkRequest,
     KeyAnswer,
     KeyRequest,
     RateLimitsAnswer,
     RotateRequest,
     RouteAnswer,
+    SwitchAnswer,
     TenantAnswer,
     TenantChangeRequest,
     TenantRequest,
@@ -26,7 +28,8 @@ from deployments.api.admin_schemas import (
 from deployments.api.knowledge_endpoints import IDEMPOTENCY_KEY
 from deployments.api.openapi import Endpoint
 from deployments.api.routes.admin import AdminRoutes
-from deployments.api.routes.audit import NDJSON_TYPE, AuditRoutes
+from deployments.api.routes.audit import MAX_FILTER, NDJSON_TYPE, AuditRoutes
+from deployments.api.routes.frameworks import FrameworkRoutes
 from deployments.api.routes.limits import LimitRoutes
 from deployments.api.routes.rule_table import RuleTableRoutes
 from deployments.api.routes.tokens import FORM_TYPE, TokenRoutes
@@ -38,7 +41,7 @@ _LINE = {"type": "integer", "minimum": 0, "maximum": 10**18 - 1}
 
 
 def _text(name: str, description: str, **more: Any) -> dict[str, Any]:
-    schema = {"type": "string", "maxLength": 512, **more}
+    schema = {"type": "string", "maxLength": MAX_FILTER, **more}
     return {"name": name, "in": "query", "description": description, "schema": schema}
 
 
@@ -73,6 +76,7 @@ def admin_endpoints(services: Services, rules: RuleTableRoutes) -> list[Endpoint
         *_tenant_endpoints(services),
         *_audit_endpoints(services),
         *_limit_endpoints(services),
+        *_framework_endpoints(services),
     ]  # fmt: skip
 
 
@@ -102,6 +106,28 @@ def _key_endpoints(services: Services) -> list[Endpoint]:
         Endpoint(
             "DELETE", one, admin.revoke_key, "Revoke a key", answer=KeyAnswer, problems=(404, 409, 503),
             access=ADMINISTER,
+        ),
+    ]  # fmt: skip
+
+
+def _framework_endpoints(services: Services) -> list[Endpoint]:
+    frameworks, one = FrameworkRoutes(services), "/admin/frameworks/{name}"
+    return [
+        Endpoint(
+            "GET", "/admin/frameworks", frameworks.listing, "List frameworks", answer=list[SwitchAnswer],
+            problems=(503,), access=INSPECT,
+        ),
+        Endpoint(
+            "GET", one, frameworks.show, "Show a framework", answer=SwitchAnswer, problems=(404, 503),
+            access=INSPECT,
+        ),
+        Endpoint(
+            "POST", one, frameworks.change, "Switch or weigh a framework", FrameworkRequest, SwitchAnswer,
+            problems=(*_BAD_BODY, 404, 409, 503), example={"enabled": False}, access=INSTALL,
+        ),
+        Endpoint(
+            "DELETE", one, frameworks.forget, "Let the settings count", answer=SwitchAnswer,
+            problems=(404, 409, 503), access=INSTALL,
         ),
     ]  # fmt: skip
 

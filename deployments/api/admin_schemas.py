@@ -14,6 +14,7 @@ from typing_extensions import TypedDict
 from data.access.desk import MAX_OVERLAP_S
 from data.access.keys import MAX_ADDRESSES
 from data.access.roles import Role
+from data.access.switches import MAX_WEIGHT
 from data.claims import TENANT_ID_PATTERN
 from data.limits.gcra import MOST_UNITS
 from deployments.api.schemas import StrictBody
@@ -117,6 +118,31 @@ class TenantChangeRequest(StrictBody):
     state: Literal["active", "suspended"] | None = None
     quotas: QuotaFields | None = None
     limits: LimitFields | None = None
+
+
+class FrameworkRequest(StrictBody):
+    """What is to be different of a framework; what is left out stays."""
+
+    enabled: bool | None = None
+    weight: Annotated[float, Field(ge=0, le=MAX_WEIGHT)] | None = None
+
+
+class WordAnswer(TypedDict):
+    """What an administrator said last of a framework; null where the settings count."""
+
+    enabled: bool | None
+    weight: float | None
+    changed_at: str
+    actor: str
+
+
+class SwitchAnswer(TypedDict):
+    """Whether a framework is asked, and its weight where a request names none; ``word`` may be null."""
+
+    name: str
+    enabled: bool
+    weight: float
+    word: WordAnswer | None
 
 
 class WhoAnswer(TypedDict):

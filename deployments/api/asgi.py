@@ -24,6 +24,7 @@ from deployments.api.admin_endpoints import admin_endpoints
 from deployments.api.dispatch import DispatchMiddleware, Route
 from deployments.api.errors import problem
 from deployments.api.guard import Guard
+from deployments.api.job_endpoints import JOB_LOGS, job_endpoints, schedule_endpoints
 from deployments.api.knowledge_endpoints import IDEMPOTENCY_KEY, knowledge_endpoints, verdict_endpoints
 from deployments.api.labels import LABEL_SCHEME
 from deployments.api.middleware.body_limit import BodyLimitMiddleware
@@ -33,6 +34,7 @@ from deployments.api.middleware.cross_origin import CrossOriginMiddleware
 from deployments.api.middleware.observe import ObserveMiddleware
 from deployments.api.middleware.request_id import RequestIdMiddleware
 from deployments.api.middleware.security_headers import SecurityHeadersMiddleware
+from deployments.api.middleware.trace import TraceMiddleware
 from deployments.api.openapi import Endpoint, build_document, json_paths
 from deployments.api.reliability_plot import SVG_TYPE
 from deployments.api.routes.calibration import CalibrationRoutes
@@ -52,6 +54,7 @@ from deployments.api.schemas import (
     VerifyRequest,
     VerifyTextRequest,
 )
+from deployments.api.task_endpoints import task_endpoints
 from deployments.api.text_wire import ExtractAnswer, VerifyTextAnswer
 from deployments.api.vector_endpoints import LARGE_BODIES, vector_endpoints
 from deployments.api.vector_transfer_endpoints import (
@@ -124,6 +127,9 @@ def create_app(services: Services) -> FastAPI:
     pages, rules = PageRoutes(services), RuleTableRoutes()
     endpoints = [
         *_claim_endpoints(services),
+        *task_endpoints(services),
+        *job_endpoints(services),
+        *schedule_endpoints(services),
         *_session_endpoints(services),
         *_calibration_endpoints(services),
         *knowledge_endpoints(services),
@@ -184,7 +190,9 @@ def _add_middleware(app: FastAPI, services: Services) -> None:
         larger={LARGE_BODIES: limits.vector_body_bytes, IMPORT_BODIES: limits.import_body_bytes},
     )
     app.add_middleware(
-        BoundaryMiddleware, timeout_s=limits.request_timeout_s, longer={FILES: limits.file_timeout_s}
+        BoundaryMiddleware,
+        timeout_s=limits.request_timeout_s,
+        longer={FILES: limits.file_timeout_s, JOB_LOGS: limits.log_follow_s + limits.file_timeout_s},
     )
     app.add_middleware(GZipMiddleware, minimum_size=GZIP_MIN_BYTES, compresslevel=GZIP_LEVEL)
     app.add_middleware(ClientHeadersMiddleware)
@@ -192,6 +200,8 @@ def _add_middleware(app: FastAPI, services: Services) -> None:
         app.add_middleware(CrossOriginMiddleware, origins=services.transport.cors_origins)
     app.add_middleware(ObserveMiddleware, observe=services.observe)
     app.add_middleware(SecurityHeadersMiddleware, hsts=services.transport.tls)
+    if services.tracer is not None and services.tracer.is_on:
+        app.add_middleware(TraceMiddleware, tracer=services.tracer)
     app.add_middleware(RequestIdMiddleware)
 
 

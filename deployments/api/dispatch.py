@@ -6,6 +6,7 @@ on to the framework, which also has every route and words the refusals.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -38,7 +39,8 @@ class DispatchMiddleware:
             if "{" not in route.path:
                 self._whole[route.method, route.path] = route
             else:
-                expression, _, convertors = compile_path(route.path)
+                compiled, _, convertors = compile_path(route.path)
+                expression = re.compile(compiled.pattern, re.DOTALL)  # an id may hold a line's end
                 place = (route.method, route.path.count("/"))
                 self._open.setdefault(place, []).append((expression, convertors, route))
 

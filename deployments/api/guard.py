@@ -18,6 +18,7 @@ from data.access.records import SYSTEM_TENANT
 from data.access.roles import permits
 from data.audit.event import AuditEvent
 from data.errors import AuthError, ForbiddenError, RateLimitedError, RequestError
+from data.limits.hold import HOLD_HEADER, hold_ms
 from deployments.api.context import PRINCIPAL_KEY, REQUEST_ID, SPEND_KEY
 from deployments.api.errors import kind_of
 from deployments.api.openapi import Endpoint, Handler
@@ -79,7 +80,13 @@ class Guard:
             told.update(await self._access.charge(principal, rule.operation, address, units))
 
         request.scope[SPEND_KEY] = spend
-        await spend(1)
+        try:
+            await spend(1)
+        except RateLimitedError as exc:
+            # Of the call itself only: what more its body asks for may be less the next time.
+            if self._access.holds_calls:
+                exc.headers[HOLD_HEADER] = str(hold_ms(exc.retry_after_s))
+            raise
         return told
 
     async def _note(

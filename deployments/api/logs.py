@@ -1,4 +1,4 @@
-"""Log records as one JSON object a line; the serving process calls :func:`configure_logging` once.
+"""Log records as lines, JSON or text; the serving process calls :func:`configure_logging` once.
 
 Records carry the request id and trace of the request at hand. No claim text is logged above DEBUG: callers
 pass counts, names and durations in ``extra={"fields": {...}}``, and exceptions are shown by type and place,
@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from configs.schema import LogSettings
 from configs.secrets import redacted
 from deployments.api.context import REQUEST_ID, TRACEPARENT
 
@@ -28,14 +29,38 @@ class JsonFormatter(logging.Formatter):
             "level": record.levelname,
             "logger": record.name,
             "message": record.getMessage(),
+            **_details(record),
         }
-        for name, value in (("request_id", REQUEST_ID.get()), ("traceparent", TRACEPARENT.get())):
-            if value:
-                line[name] = value
-        line.update(getattr(record, "fields", {}))
-        if record.exc_info and record.exc_info[0] is not None:
-            line["exception"] = describe_exception(record.exc_info[1])
         return redacted(msgspec.json.encode(line, enc_hook=str).decode())
+
+
+class TextFormatter(logging.Formatter):
+    """Writes a record as one line for people: moment, level, message, then ``name=value`` pairs."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the record as text; a value with blanks or control characters stands in quotes."""
+        at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        pairs = [f"{name}={_shown(value)}" for name, value in _details(record).items()]
+        message = " ".join(record.getMessage().split())
+        return redacted(" ".join([at, f"{record.levelname:<7}", record.name, message, *pairs]))
+
+
+def _details(record: logging.LogRecord) -> dict[str, Any]:
+    """Return what a record carries besides its message."""
+    found: dict[str, Any] = {}
+    for name, value in (("request_id", REQUEST_ID.get()), ("traceparent", TRACEPARENT.get())):
+        if value:
+            found[name] = value
+    found.update(getattr(record, "fields", {}))
+    if record.exc_info and record.exc_info[0] is not None:
+        found["exception"] = describe_exception(record.exc_info[1])
+    return found
+
+
+def _shown(value: Any) -> str:
+    text = value if isinstance(value, str) else msgspec.json.encode(value, enc_hook=str).decode()
+    plain = text.isprintable() and text and not set(text) & set(' "=')
+    return text if plain else msgspec.json.encode(text).decode()
 
 
 def describe_exception(exc: BaseException | None) -> dict[str, Any]:
@@ -46,10 +71,10 @@ def describe_exception(exc: BaseException | None) -> dict[str, Any]:
     return {"type": type(exc).__name__, "at": places}
 
 
-def configure_logging(level: str, handler: logging.Handler) -> None:
-    """Send the records of the ``kite`` loggers to ``handler`` as JSON lines."""
-    handler.setFormatter(JsonFormatter())
+def configure_logging(settings: LogSettings, handler: logging.Handler) -> None:
+    """Send the records of the ``kite`` loggers to ``handler``, as the settings say."""
+    handler.setFormatter(JsonFormatter() if settings.format == "json" else TextFormatter())
     logger = logging.getLogger("kite")
     logger.handlers = [handler]
-    logger.setLevel(level)
+    logger.setLevel(settings.level)
     logger.propagate = False

@@ -222,6 +222,11 @@ class QuestionReader:
         self._tenant = tenant
         self._positions: dict[str, int] = {}
 
+    @property
+    def tenant(self) -> TenantId:
+        """Whose claims these are."""
+        return self._tenant
+
     async def read(self, item: Any) -> Asked:
         """Return the question an item asks.
 

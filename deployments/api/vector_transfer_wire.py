@@ -23,7 +23,7 @@ class ExportRequest(Struct, forbid_unknown_fields=True):
     filters: Filters | None = None
 
 
-class RowErrorAnswer(TypedDict):
+class FailedRowAnswer(TypedDict):
     """A row that was not taken, counted from 1; 0 is the file itself."""
 
     row: int
@@ -44,7 +44,7 @@ class TransferAnswer(TypedDict):
     successful_rows: int
     skipped_rows: int
     failed_rows: int
-    errors: list[RowErrorAnswer]
+    errors: list[FailedRowAnswer]
     started_at: str
     completed_at: str | None
     format: str

@@ -68,7 +68,7 @@ class ScoresAnswer(TypedDict):
     fused: float
 
 
-class FactAnswer(TypedDict):
+class StatedAnswer(TypedDict):
     """The typed statement behind evidence of kind fact or graph."""
 
     subject: str | None
@@ -100,7 +100,7 @@ class EvidenceAnswer(TypedDict):
     stance: StanceName | None
     stance_probabilities: dict[str, float] | None
     findings: list[ExactFindingAnswer]
-    fact: NotRequired[FactAnswer]
+    fact: NotRequired[StatedAnswer]
 
 
 class NativeLabels(TypedDict):

@@ -72,6 +72,17 @@ def verdict_text(answer: Mapping[str, Any], width: int = 100) -> str:
     return "\n".join(line.rstrip() for line in captured.get().splitlines()) + "\n"
 
 
+def verdict_line(answer: Mapping[str, Any]) -> str:
+    """Return the answer of ``/verify`` (or one entry of ``/batch/verify``) as one line."""
+    verdict, claim = answer["verdict"], printable(answer["claim"])
+    if verdict is None:
+        return f"not verified: {printable(answer['metadata']['error'])}  {claim}"
+    label = verdict["label"]
+    sure = verdict["probabilities"].get(label, verdict["confidence"])
+    withheld = f"  (withheld: {printable(verdict['abstained'])})" if verdict["abstained"] else ""
+    return f"{label.replace('_', ' ')}  {sure:.0%}  {claim}{withheld}"
+
+
 def printable(text: str) -> str:
     """Return text without control characters: an imported document must not steer the reader's terminal."""
     return "".join(char if char.isprintable() else " " for char in text)

@@ -1,10 +1,10 @@
 """What the door costs, and whether limits are exact over several ingress replicas: one JSON document.
 
-``python -m tests.benchmarks.access`` starts installations of its own, one after the other. First, by turns,
-with the door open and closed: requests a second of calls that cost next to nothing and of claims that are in
-the verdict cache. Then, with three ingress replicas, 64 clients at once far over one tenant's limit: on the
-embedded store and on Redis (where installed). Last, how long a tenant waits while another offers 20 times its
-limit. Never a pass or a failure.
+``python -m tests.benchmarks.access`` starts installations of its own, one after the other. First, in one
+replica with the door open and closed by turns (``two_doors``): requests a second of a call that does nothing
+and of claims that are in the verdict cache. Then, with three ingress replicas, 64 clients at once far over
+one tenant's limit: on the embedded store and on Redis (where installed). Last, how long a tenant waits while
+another offers 20 times its limit. Never a pass or a failure.
 """
 
 from __future__ import annotations
@@ -12,15 +12,13 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import multiprocessing
 import shutil
-import statistics
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +28,9 @@ import httpx
 from cluster import head as ray_head
 from cluster.processes import processes_of
 from configs.load import load_settings
+from configs.schema import Settings
+from tasks.session import connect
+from tests.benchmarks.neighbour import Caller, measure
 from tests.kite_command import kite
 from tests.redis_server import redis_server
 
@@ -41,12 +42,10 @@ CALLS: dict[str, tuple[str, str, Any]] = {
     "cached claim": ("POST", "/verify", CLAIM),
     "10 cached claims": ("POST", "/batch/verify", [CLAIM] * 10),
 }
-#: What was measured with the door open and closed, round by round.
-Rounds = dict[str, list[dict[str, float]]]
 #: The limit that is hammered: units at once, and refilled a minute.
 BURST, PER_MINUTE = 500.0, 60.0
 #: What the quiet tenant asks for, the loud one's limit, both a second, and how much more the loud one offers.
-QUIET_PER_S, LOUD_PER_S, TIMES = 20.0, 10.0, 20
+QUIET_PER_S, LOUD_PER_S, TIMES = 50.0, 10.0, 20
 
 
 @dataclass(frozen=True)
@@ -56,6 +55,7 @@ class Running:
     address: str
     key: str
     gateways: int
+    settings: Settings
 
 
 @contextmanager
@@ -73,50 +73,17 @@ def installation(*overrides: str) -> Iterator[Running]:
             titles = [" ".join(one.cmdline()) for one in processes_of(head.run_id, head.temp_dir)]
             gateways = sum("ServeReplica:gateway" in title for title in titles)
             key = file.read_text(encoding="ascii").strip() if file.exists() else ""
-            yield Running(head.http_url, key, gateways)
+            yield Running(head.http_url, key, gateways, settings)
         finally:
             ray_head.stop(settings)
 
 
-async def rate(running: Running, call: tuple[str, str, Any], seconds: float) -> dict[str, float]:
-    """Return requests a second, and the milliseconds of one, of 16 clients that ask one after the other."""
-    method, path, body = call
-    headers = {"Authorization": f"ApiKey {running.key}"} if running.key else {}
-    times: list[float] = []
-    ends = time.perf_counter() + seconds
+def door(seconds: float) -> dict[str, Any]:
+    """Compare open and closed, by turns, in one installation."""
+    with installation("auth.mode=required") as running, connect(running.settings):
+        from tests.benchmarks.two_doors import rates  # Ray reads its environment when it is imported
 
-    async def client(session: aiohttp.ClientSession) -> None:
-        while time.perf_counter() < ends:
-            begun = time.perf_counter()
-            async with session.request(method, running.address + path, json=body, headers=headers) as answer:
-                await answer.read()
-                assert answer.status == 200, answer.status
-            times.append(time.perf_counter() - begun)
-
-    begun = time.perf_counter()
-    async with aiohttp.ClientSession() as session:
-        await asyncio.gather(*(client(session) for _ in range(16)))
-    took_s = time.perf_counter() - begun
-    return {"per_s": round(len(times) / took_s, 1), "p50_ms": round(statistics.median(times) * 1000, 2)}
-
-
-def door(rounds: int, seconds: float) -> dict[str, Any]:
-    """Compare open and closed, by turns."""
-    found: dict[str, dict[str, list[dict[str, float]]]] = {
-        name: {"open": [], "required": []} for name in CALLS
-    }
-    for number in range(rounds):
-        for mode in ("open", "required") if number % 2 == 0 else ("required", "open"):
-            with installation(f"auth.mode={mode}") as running:
-                for name, call in CALLS.items():
-                    asyncio.run(rate(running, call, 2.0))
-                    found[name][mode].append(asyncio.run(rate(running, call, seconds)))
-    return {name: {**modes, "closed_to_open": _ratio(modes)} for name, modes in found.items()}
-
-
-def _ratio(modes: Rounds) -> float:
-    medians = {mode: statistics.median(one["per_s"] for one in rounds) for mode, rounds in modes.items()}
-    return round(medians["required"] / medians["open"], 3)
+        return rates(running.settings, running.address, running.key, CALLS, seconds=seconds)
 
 
 def limits(backend: str, requests: int) -> dict[str, Any]:
@@ -127,7 +94,7 @@ def limits(backend: str, requests: int) -> dict[str, Any]:
         with installation("auth.mode=required", *chosen, *replicas) as running:
             rates = {"per_minute": PER_MINUTE, "per_hour": 1e6, "per_day": 1e6, "burst": BURST}
             key = _tenant_key(running, "hammered", rates)
-            statuses, took_s = asyncio.run(_hammer(Running(running.address, key, 3), requests))
+            statuses, took_s = asyncio.run(_hammer(replace(running, key=key), requests))
     expected = BURST + PER_MINUTE / 60.0 * took_s
     return {
         "replicas": running.gateways,
@@ -169,8 +136,8 @@ async def _hammer(running: Running, requests: int) -> tuple[Counter[int], float]
     return statuses, time.perf_counter() - begun
 
 
-def neighbour(seconds: float) -> dict[str, Any]:
-    """Measure a quiet tenant's answers alone and while another offers 20 times its limit, by turns."""
+def neighbour(rounds: int, seconds: float) -> dict[str, Any]:
+    """Measure a quiet tenant's answers: alone, beside one at its limit, beside one at 20 times it."""
     with installation("auth.mode=required") as running:
         quiet = _tenant_key(
             running, "quiet", {"per_minute": 6e5, "per_hour": 1e7, "per_day": 1e8, "burst": 1e4}
@@ -180,79 +147,31 @@ def neighbour(seconds: float) -> dict[str, Any]:
             "loud",
             {"per_minute": 60 * LOUD_PER_S, "per_hour": 1e6, "per_day": 1e7, "burst": LOUD_PER_S},
         )
-        asyncio.run(_ask_evenly(running.address, quiet, QUIET_PER_S, 3.0))
-        alone: list[float] = []
-        beside: list[float] = []
-        for _ in range(3):
-            alone += asyncio.run(_ask_evenly(running.address, quiet, QUIET_PER_S, seconds))[1]
-            offered = multiprocessing.get_context("spawn").Process(
-                target=_offer, args=(running.address, loud, TIMES * LOUD_PER_S, seconds + 2.0)
-            )
-            offered.start()
-            time.sleep(2.0)  # it is a process of its own: let it begin
-            beside += asyncio.run(_ask_evenly(running.address, quiet, QUIET_PER_S, seconds))[1]
-            offered.join()
-    return {
-        "quiet per s": QUIET_PER_S,
-        "offered per s": TIMES * LOUD_PER_S,
-        "alone": _spread(alone),
-        "beside": _spread(beside),
-        "p99 ratio": round(_spread(beside)["p99_ms"] / _spread(alone)["p99_ms"], 3),
-    }
-
-
-def _offer(address: str, key: str, per_s: float, seconds: float) -> None:
-    asyncio.run(_ask_evenly(address, key, per_s, seconds))
-
-
-async def _ask_evenly(
-    address: str, key: str, per_s: float, seconds: float
-) -> tuple[Counter[int], list[float]]:
-    """Ask at a steady rate, whether or not answers have come; return statuses and seconds of each answer."""
-    statuses: Counter[int] = Counter()
-    times: list[float] = []
-
-    async def one(session: aiohttp.ClientSession) -> None:
-        begun = time.perf_counter()
-        async with session.post(f"{address}/verify", json=CLAIM) as answer:
-            await answer.read()
-            statuses[answer.status] += 1
-        times.append(time.perf_counter() - begun)
-
-    async with aiohttp.ClientSession(headers={"Authorization": f"ApiKey {key}"}) as session:
-        begun, asked = time.perf_counter(), []
-        for number in range(int(per_s * seconds)):
-            await asyncio.sleep(max(0.0, begun + number / per_s - time.perf_counter()))
-            asked.append(asyncio.create_task(one(session)))
-        await asyncio.gather(*asked)
-    return statuses, times
-
-
-def _spread(times: Sequence[float]) -> dict[str, float]:
-    ordered = sorted(times)
-    return {
-        "answers": len(ordered),
-        "p50_ms": round(ordered[len(ordered) // 2] * 1000, 2),
-        "p99_ms": round(ordered[int(len(ordered) * 0.99)] * 1000, 2),
-    }
+        return measure(
+            Caller(running.address, quiet, "/verify", CLAIM, QUIET_PER_S),
+            Caller(running.address, loud, "/verify", CLAIM, TIMES * LOUD_PER_S),
+            LOUD_PER_S,
+            rounds=rounds,
+            seconds=seconds,
+        )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=2, help="installations of each kind (default 2)")
+    parser.add_argument("--rounds", type=int, default=12, help="turns alone and beside the loud one")
     parser.add_argument("--seconds", type=float, default=8.0, help="how long each call is asked")
     parser.add_argument("--requests", type=int, default=3_000, help="sent at the limit")
     parser.add_argument("--only", choices=["door", "lmdb", "redis", "neighbour"])
     options = parser.parse_args(arguments)
     told: dict[str, Any] = {}
     if options.only in (None, "door"):
-        told["door"] = door(options.rounds, options.seconds)
+        told["door"] = door(options.seconds)
     for backend in ("lmdb", "redis"):
         if options.only in (None, backend) and (backend == "lmdb" or shutil.which("redis-server")):
             told[f"limits on {backend}"] = limits(backend, options.requests)
     if options.only in (None, "neighbour"):
-        told["neighbour"] = neighbour(options.seconds)
+        told["neighbour"] = neighbour(options.rounds, options.seconds)
     print(json.dumps(told, indent=2))
     return 0
 

@@ -83,6 +83,7 @@ def start(name: str, home: Path, target: Path, *arguments: str) -> subprocess.Po
     """Start a command: ``recover`` is one of ``tasks.kite``, the others are of ``tasks.backup``."""
     module = "tasks.kite" if name == "recover" else "tasks.backup"
     line = [sys.executable, "-m", module, name, *arguments, "--target", str(target), "--set", f"home={home}"]
+    line += ["--json"] if name == "recover" else []
     return subprocess.Popen(line, cwd=ROOT, stdout=subprocess.PIPE)
 
 

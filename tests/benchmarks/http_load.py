@@ -69,7 +69,7 @@ async def _offer(
                 number = next(numbers) % len(requests)
                 sent = time.perf_counter()
                 writer.write(requests[number])
-                status, body = await _answer(reader)
+                status, body = await read_answer(reader)
                 load.times.append(time.perf_counter() - sent)
                 load.statuses[status] += 1
                 if keep:
@@ -82,7 +82,8 @@ async def _offer(
     return load
 
 
-async def _answer(reader: asyncio.StreamReader) -> tuple[int, bytes]:
+async def read_answer(reader: asyncio.StreamReader) -> tuple[int, bytes]:
+    """Return status and body of the next answer."""
     head = await reader.readuntil(b"\r\n\r\n")
     lines = head.lower().split(b"\r\n")
     told = dict(line.split(b": ", 1) for line in lines[1:] if b": " in line)

@@ -23,7 +23,6 @@ from deployments.assembly import (
     build_calibration_desk,
     build_calibrations,
     build_retriever,
-    build_verdict_desk,
     build_verifier,
     in_process_frameworks,
     in_threads,
@@ -77,7 +76,9 @@ def built_over(parts: Parts, settings: Settings) -> Built:
     calibrations = build_calibrations(parts, retriever)
     frameworks = in_process_frameworks(parts, settings)
     verifier = build_verifier(parts, settings, in_threads(frameworks), retriever, calibrations=calibrations)
-    desk = build_verdict_desk(parts, settings, verifier, retriever)
+    desk = None
+    if settings.verdicts.record:
+        desk = VerdictDesk(parts.reader, verifier.derive, model_bundle=retriever.model_bundle)
     return Built(tuple(frameworks), verifier, calibrations, desk)
 
 

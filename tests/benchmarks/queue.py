@@ -25,7 +25,7 @@ from data.queue.redis_queue import RedisQueue
 from data.queue.sqlite_queue import SqliteQueue
 from data.queue.tasks import Finished, Leased, NewTask
 from data.stores.redis import connect
-from tests.crash.queue_runs import Server, asked
+from tests.redis_server import lasting_redis
 
 TENANTS = 20
 #: Sizes of a claim's request and of its verdict.
@@ -56,15 +56,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _on_redis(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     told: dict[str, Any] = {}
-    server = Server(folder)
-    server.start()
-    try:
+    with lasting_redis(folder) as server:
         for waiting in options.waiting:
-            make = partial(RedisQueue, connect(f"unix://{folder}/s"), name=f"{waiting}")
-            asked(lambda make=make: len(make().counts()))  # type: ignore[misc]
+            make = partial(RedisQueue, connect(server.address), name=f"{waiting}")
             told[f"redis, {waiting} waiting"] = measure(make, waiting, options.batches, rounds=options.rounds)
-    finally:
-        server.kill()
     return told
 
 

@@ -19,6 +19,7 @@ from cluster.processes import processes_of
 from configs.load import load_settings
 from configs.schema import Settings
 from tasks.kite import start
+from tests.otlp_receiver import Receiver, receiving
 
 
 @dataclass(frozen=True)
@@ -79,10 +80,20 @@ def secrets_used() -> Secrets:
 
 
 @pytest.fixture(scope="session")
-def kite(tmp_path_factory: pytest.TempPathFactory, secrets_used: Secrets) -> Iterator[Kite]:
+def collector() -> Iterator[Receiver]:
+    """Where the installation's traces go: those of requests that say so, and of jobs."""
+    with receiving() as receiver:
+        yield receiver
+
+
+@pytest.fixture(scope="session")
+def kite(
+    tmp_path_factory: pytest.TempPathFactory, secrets_used: Secrets, collector: Receiver
+) -> Iterator[Kite]:
     home = tmp_path_factory.mktemp("kite")
+    traced = [f"traces.endpoint={collector.address}", "traces.sample_ratio=0"]
     settings = load_settings(
-        environment="testing", environ={}, overrides=[f"home={home}", "auth.mode=required"]
+        environment="testing", environ={}, overrides=[f"home={home}", "auth.mode=required", *traced]
     )
     try:
         made = Kite(settings, start(settings, demo=True), secrets_used)

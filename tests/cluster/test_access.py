@@ -228,7 +228,8 @@ def test_every_operation_is_as_documented_to_each_role(kite: Kite, admin: httpx.
     admin.post("/admin/tenants", json={"id": "probe", "name": "Probe"})
     told = made_key(admin, roles=[role], tenant="probe")
     key = kite.secrets.add("the probe's key", told["key"])
-    found = schemathesis(kite.head.http_url, key, examples=4)
+    # Jobs and schedules that it makes up would run here; the contract test has them where nothing runs.
+    found = schemathesis(kite.head.http_url, key, "--exclude-path-regex", "/(jobs|schedules)$", examples=4)
     if found.failures:
         pytest.fail(found.failures)
 

@@ -132,10 +132,10 @@ def test_health_metrics_and_docs_answer(kite: Kite) -> None:
         docs = client.get("/docs").text
 
     assert health["status"] == "healthy"
-    stores = {"knowledge", "models", "passage_index", "store", "vector_datasets"}
+    stores = {"knowledge", "models", "passage_index", "queue", "queue_worker", "store", "vector_datasets"}
     assert set(health["services"]) == FRAMEWORKS | stores
     assert ready.status_code == 200
-    assert 'kite_framework_seconds_count{framework="empirical"}' in metrics
+    assert 'framework_duration_seconds_count{framework="empirical",replica=' in metrics
     assert "https://" not in docs
 
 
@@ -179,5 +179,5 @@ def test_serve_was_given_the_settings_it_runs_with(kite: Kite) -> None:
         assert ray.is_initialized()
 
     names = set(status.applications)
-    assert names == {f"framework-{name}" for name in FRAMEWORKS} | {"gateway"}
+    assert names == {f"framework-{name}" for name in FRAMEWORKS} | {"queue-worker", "gateway"}
     assert all(app.status == "RUNNING" for app in status.applications.values())

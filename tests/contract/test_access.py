@@ -175,7 +175,7 @@ def test_ledger_of_format_2_is_brought_forward(tmp_path: Path) -> None:
     house.keeper.append([changes.put_document(Document("d", "The tower is old."))])
     house.keeper.close()
     with sqlite3.connect(path) as raw:
-        for index in ("knowledge_entries", "dataset_entries", "vector_entries"):
+        for index in ("rows_of_knowledge", "dataset_entries", "vector_entries", "schedule_entries"):
             raw.execute(f"DROP INDEX {index}")
         raw.execute(
             "CREATE INDEX entries_knowing ON entries(seq) WHERE "
@@ -196,7 +196,7 @@ def test_ledger_of_format_2_is_brought_forward(tmp_path: Path) -> None:
         ).fetchall()
     raw.close()
     assert number == ledger_schema.FORMAT
-    assert "knowledge_entries" in str(plan)
+    assert "rows_of_knowledge" in str(plan)
     assert [one.name for one in path.parent.glob("ledger.sqlite.format*")] == []
 
 

@@ -87,6 +87,14 @@ def digests(keeper: Keeper, since: int) -> dict[str, str]:
 
 def files_with(home: Path, word: str) -> list[str]:
     """Return the files under a home that hold a word, in any case; Parquet and RocksDB are read decoded."""
+    while True:
+        try:
+            return read_files_with(home, word)
+        except FileNotFoundError:  # RocksDB removes what it has replaced in its own time: look again
+            continue
+
+
+def read_files_with(home: Path, word: str) -> list[str]:
     found = []
     for path in sorted(path for path in home.rglob("*") if path.is_file()):
         content = path.read_bytes()

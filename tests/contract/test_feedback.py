@@ -21,6 +21,7 @@ from data.knowledge import Change, Document
 from data.lookup import LocalReader
 from data.models.conformal import ConformalLabels
 from data.questions import Question
+from data.standing import BoardReader
 from data.verdicts import VERDICT_LABELS, Opinion, Probabilities, Verdict, VerdictLabel
 from deployments.assembly import to_change
 from deployments.calibration import NOW, CalibrationDesk, TenantCalibrations
@@ -331,3 +332,25 @@ def test_recalibrated_verdict_teaches_from_the_row_before_recalibration(house: H
     assert (sample.raw, sample.calibrated_at) == (SURE, own.seq)
     assert sample.probabilities == own.apply(SURE) != SURE
     assert msgspec.json.decode(to_change(answered).payload)["document"]["calibration"]["id"] == own.id
+
+
+def test_calibration_is_remembered_until_somebody_says_something(house: House) -> None:
+    """With the board, a known calibration asks nobody; new words and decisions are heard at once."""
+    calibrations = TenantCalibrations(house.reader, SHIPPED, model_bundle="m1", board=BoardReader(house.home))
+    question = Question(Claim("Claim number 1.", A), ("empirical",))
+    unasked = calibrations.remembered([question])
+    none_yet = calibrations.of([question])
+    remembered = calibrations.remembered([question])
+    last = house.label(range(30), thirds(30))
+    forgotten = calibrations.remembered([question])
+    (fitted,) = calibrations.of([question])
+    again = calibrations.remembered([question, question])
+    house.decide(CalibrationMode("off"))
+    decided = calibrations.remembered([question])
+
+    assert (unasked, none_yet, remembered) == (None, [None], [None])
+    assert (forgotten, decided) == (None, None)
+    assert fitted is not None
+    assert fitted.seq == last
+    assert again == [fitted, fitted]
+    assert calibrations.of([question]) == [None]

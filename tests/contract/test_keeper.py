@@ -15,6 +15,7 @@ from data.errors import InvalidValueError, StoreUnavailableError
 from data.keeper import Keeper
 from data.knowledge import Change, Document, Fact
 from data.ports import HistoryQuery, Knowledge, Query
+from data.standing import BoardReader
 from tests.fakes import FakeClock, FakeVectorSink
 
 A = TenantId("a")
@@ -290,3 +291,27 @@ def test_keeper_closed_refuses_clearly(reopen: Callable[[], Keeper]) -> None:
         keeper.ping()
     with pytest.raises(StoreUnavailableError):
         keeper.search_text([Query(A, "x", 0)], 1)
+
+
+def test_keeper_shows_where_it_stands_to_every_process(tmp_path: Path, keeper: Keeper) -> None:
+    """What is acknowledged is on the board; verdicts alone change nothing there, all other writes do."""
+    board = BoardReader(tmp_path)
+    empty = board.read()
+    keeper.append([document("d")])
+    written = board.read()
+    keeper.append([verdict("v")])
+    answered = board.read()
+    keeper.append([changes.put_feedback(changes.Feedback("v", "REFUTED"), A)])
+    said = board.read()
+    keeper.rebuild("history")
+    rebuilt = board.read()
+
+    assert empty is not None
+    assert (empty.position, written and written.position) == (0, 1)
+    assert answered == written
+    assert said is not None
+    assert rebuilt is not None
+    assert said.position == 1
+    assert empty.edition < written.edition < said.edition < rebuilt.edition  # type: ignore[union-attr]
+    keeper.close()
+    assert board.read() is None

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from data import changes, ledger_schema
+from data.access.records import FrameworkRecord
+from data.access.switches import put_framework
 from data.backups.creation import Place, Wanted, create
 from data.backups.manifest import read_catalogue
 from data.backups.plan import plan
@@ -17,8 +19,11 @@ from data.backups.restoration import restore
 from data.backups.sealing import PlainSealer
 from data.backups.targets import open_target
 from data.chain import GENESIS
+from data.claims import DEFAULT_TENANT
 from data.clock import SystemClock
 from data.errors import CorruptDataError
+from data.jobs.records import JobKind
+from data.jobs.schedules import Schedule, put_schedule
 from data.keeper import Keeper
 from data.knowledge import Change, Document, Fact
 from data.ledger import Ledger
@@ -141,7 +146,7 @@ def test_ledger_of_a_newer_format_is_refused_and_not_touched(tmp_path: Path) -> 
     raw.close()
     content = path.read_bytes()
 
-    with pytest.raises(CorruptDataError, match="has the format 9 and this software knows 4"):
+    with pytest.raises(CorruptDataError, match="has the format 9 and this software knows 6"):
         Ledger(path, FakeClock())
     assert path.read_bytes() == content
 
@@ -181,7 +186,7 @@ def test_ledger_of_format_3_gets_the_indexes_of_datasets(tmp_path: Path) -> None
     Ledger(path, SystemClock()).append(written())
     before = rows_in(path)
     with sqlite3.connect(path) as raw:
-        for index in ("knowledge_entries", "dataset_entries", "vector_entries"):
+        for index in ("rows_of_knowledge", "dataset_entries", "vector_entries", "schedule_entries"):
             raw.execute(f"DROP INDEX {index}")
         raw.execute(
             "CREATE INDEX entries_of_knowledge ON entries(seq) WHERE kind NOT IN ('verdict.put', "
@@ -197,7 +202,58 @@ def test_ledger_of_format_3_gets_the_indexes_of_datasets(tmp_path: Path) -> None
         (number,) = raw.execute("PRAGMA user_version").fetchone()
         names = {name for (name,) in raw.execute("SELECT name FROM sqlite_master WHERE type = 'index'")}
     raw.close()
-    assert (number, rows_in(path)) == (4, before)
-    assert {"knowledge_entries", "dataset_entries", "vector_entries"} <= names
+    assert (number, rows_in(path)) == (ledger_schema.FORMAT, before)
+    assert {"rows_of_knowledge", "dataset_entries", "vector_entries", "schedule_entries"} <= names
     assert "entries_of_knowledge" not in names
     assert list(path.parent.glob("ledger.sqlite.format*")) == []
+
+
+def test_ledger_of_format_4_counts_schedules_apart(tmp_path: Path) -> None:
+    """The index of what is knowledge has other rows, and a schedule moves no position of knowledge."""
+    path = tmp_path / "ledger" / "ledger.sqlite"
+    Ledger(path, SystemClock()).append(written())
+    before = rows_in(path)
+    with sqlite3.connect(path) as raw:
+        for index in ("rows_of_knowledge", "schedule_entries"):
+            raw.execute(f"DROP INDEX {index}")
+        raw.execute(
+            "CREATE INDEX knowledge_entries ON entries(seq) WHERE kind NOT IN ('verdict.put', "
+            "'feedback.put', 'calibration.put', 'key.put', 'tenant.put', 'ledger.compact', 'dataset.put', "
+            "'dataset.delete', 'vectors.put', 'vectors.delete')"
+        )
+        raw.execute("PRAGMA user_version=4")
+    raw.close()
+
+    ledger = Ledger(path, SystemClock())
+    ledger.append([put_schedule(Schedule("nightly", JobKind.BACKUP, cron="0 3 * * *"), DEFAULT_TENANT)])
+
+    assert (ledger.verify(), ledger.knowledge_seq()) == (ROWS + 1, ROWS)
+    ledger.close()
+    assert rows_in(path)[:ROWS] == before
+    with sqlite3.connect(path) as raw:
+        names = {name for (name,) in raw.execute("SELECT name FROM sqlite_master WHERE type = 'index'")}
+        assert raw.execute("PRAGMA user_version").fetchone() == (ledger_schema.FORMAT,)
+    raw.close()
+    assert "rows_of_knowledge" in names
+    assert "knowledge_entries" not in names
+
+
+def test_ledger_of_format_5_counts_words_on_frameworks_apart(tmp_path: Path) -> None:
+    """Switching a framework moves no position of knowledge, so answers from before it hold again after it."""
+    path = tmp_path / "ledger" / "ledger.sqlite"
+    Ledger(path, SystemClock()).append(written())
+    with sqlite3.connect(path) as raw:
+        raw.execute("DROP INDEX rows_of_knowledge")
+        raw.execute(
+            "CREATE INDEX knowledge_rows ON entries(seq) WHERE kind NOT IN ('verdict.put', "
+            "'feedback.put', 'calibration.put', 'key.put', 'tenant.put', 'ledger.compact', 'dataset.put', "
+            "'dataset.delete', 'vectors.put', 'vectors.delete', 'schedule.put', 'schedule.delete')"
+        )
+        raw.execute("PRAGMA user_version=5")
+    raw.close()
+
+    ledger = Ledger(path, SystemClock())
+    ledger.append([put_framework(FrameworkRecord("utility", enabled=False))])
+
+    assert (ledger.verify(), ledger.knowledge_seq()) == (ROWS + 1, ROWS)
+    ledger.close()

@@ -841,3 +841,30 @@ def test_redis_queue_without_server_is_unavailable(tmp_path: Path) -> None:
         queue.put([task("x")])
     with pytest.raises(StoreUnavailableError):
         queue.ping()
+
+
+def test_queue_put_whole_takes_all_or_none(make: Make) -> None:
+    """What does not fit together is refused together; what is known counts for nothing."""
+    queue = make(QueueBounds(tasks=10, tenant_tasks=3))
+    assert queue.put([task("1"), task("2")], whole=True) == [True, True]
+
+    assert queue.put([task("1"), task("3"), task("4")], whole=True) == [True, False, False]
+    assert queue.states(A)[TaskState.WAITING] == 2
+    assert queue.put([task("1"), task("3")], whole=True) == [True, True]
+    assert queue.states(A)[TaskState.WAITING] == 3
+
+
+def test_queue_states_are_of_one_tenant_and_follow_its_tasks(queue: TaskQueue) -> None:
+    """Every state is named, and delayed tasks are waiting ones."""
+    queue.put([task(f"{n}") for n in range(4)])
+    queue.put([task("other", tenant=B)])
+    queue.cancel(A, ["3"])
+    first, second = claim(queue, 2, by="w")
+    queue.finish([Finished(each.lease, b"yes") for each in (first, second) if each.task.tenant == A])
+
+    told = queue.states(A)
+    assert sum(told.values()) == 4
+    assert told[TaskState.CANCELLED] == 1
+    assert told[TaskState.DONE] in (1, 2)
+    assert told[TaskState.WAITING] == 4 - 1 - told[TaskState.DONE]
+    assert queue.states(TenantId("nobody")) == dict.fromkeys(TaskState, 0)

@@ -12,7 +12,6 @@ import json
 import multiprocessing
 import random
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -21,12 +20,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from data.errors import StoreUnavailableError
 from data.queue.ports import TaskQueue
 from data.queue.tasks import Task, TaskState
 from tests.crash.house_of_tasks import TENANTS, House, is_bad, make_tasks, result_of, work
+from tests.redis_server import LastingRedis, lasting_redis
 
 WORKERS = 3
 #: Between two kills, seconds, and the longest run.
@@ -69,11 +69,11 @@ def run(folder: Path, kind: str, tasks: int, *, seed: int) -> Report:
     """Put so many tasks, let workers that die do them, and return what became of all."""
     notes = folder / "notes"
     notes.mkdir()
-    with _server(folder) if kind == "redis" else _no_server() as server:
-        house = House(f"unix://{folder}/s" if server else str(folder / "queue.sqlite"), notes)
+    with lasting_redis(folder) if kind == "redis" else _no_server() as server:
+        house = House(server.address if server else str(folder / "queue.sqlite"), notes)
         queue = house.open()
         report, started = Report(tasks=tasks), time.monotonic()
-        if queue.put(make_tasks(tasks)) != [True] * tasks:
+        if asked(lambda: queue.put(make_tasks(tasks))) != [True] * tasks:
             report.faults.append("a task was refused")
         crew = Crew(house, random.Random(seed), report, server)
         crew.play(queue, tasks)
@@ -83,37 +83,11 @@ def run(folder: Path, kind: str, tasks: int, *, seed: int) -> Report:
     return report
 
 
-class Server:
-    """A Redis with an append-only file, which can be killed and started again."""
-
-    def __init__(self, folder: Path) -> None:
-        self._command = ["redis-server", "--port", "0", "--unixsocket", str(folder / "s"), "--save", ""]
-        self._command += ["--dir", str(folder), "--appendonly", "yes", "--appendfsync", "everysec"]
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        """Start it on what it left."""
-        self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL)
-
-    def kill(self) -> None:
-        """Kill it at once."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
+Answer = TypeVar("Answer")
 
 
 @contextmanager
-def _server(folder: Path) -> Iterator[Server | None]:
-    server = Server(folder)
-    server.start()
-    try:
-        yield server
-    finally:
-        server.kill()
-
-
-@contextmanager
-def _no_server() -> Iterator[Server | None]:
+def _no_server() -> Iterator[LastingRedis | None]:
     yield None
 
 
@@ -124,7 +98,7 @@ class Crew:
     house: House
     chance: random.Random
     report: Report
-    server: Server | None
+    server: LastingRedis | None
     workers: list[Any] = field(default_factory=list)
     hired: int = 0
 
@@ -172,7 +146,7 @@ class Crew:
         self.report.server_kills += 1
 
 
-def asked(call: Callable[[], int]) -> int:
+def asked(call: Callable[[], Answer]) -> Answer:
     """Return a call's answer, repeated while the queue is away."""
     deadline = time.monotonic() + 30.0
     while True:

@@ -50,6 +50,7 @@ def requests(chance: random.Random, me: Tenant, others: Sequence[Tenant]) -> Ite
         _admin,
         _dataset,
         _vectors,
+        _task,
     ]
     while True:
         method, path, more = chance.choice(makers)(chance, chance.choice(others))
@@ -131,6 +132,21 @@ def _claim(chance: random.Random, other: Tenant) -> Asked:
             ("POST", "/verify", {"json": {**claim, "as_of": int(chance.choice(other.ids["seq"]))}}),
             ("POST", "/batch/verify", {"json": [claim, {"claim": chance.choice(CLAIMS)}]}),
             ("POST", "/verify/text", {"json": {"text": " ".join(CLAIMS), "limit": 3}}),
+        ]
+    )
+
+
+def _task(chance: random.Random, other: Tenant) -> Asked:
+    path = f"/tasks/{_id(chance, other, 'tasks')}"
+    states = {"state": chance.choice(("waiting", "done", "dead"))} if chance.random() < 0.5 else {}
+    return chance.choice(
+        [
+            ("GET", "/tasks", {"params": {**states, **_cursor(chance, other), **_limit(chance)}}),
+            ("GET", path, {}),
+            ("POST", f"{path}/retry", {}),
+            ("DELETE", path, {}),
+            ("GET", "/queue", {}),
+            ("GET", "/admin/queue", {}),
         ]
     )
 

@@ -83,16 +83,24 @@ def _ask_as(me: Tenant, tenants: Sequence[Tenant], count: int, seed: int) -> Fou
 
 def everybody_still_has_its_own(tenants: Sequence[Tenant]) -> bool:
     """Return whether nothing of anybody's was changed or removed by the others."""
-    return all(
-        tenant.secret in tenant.send("GET", f"/knowledge/{kind}/{name}").text
-        for tenant in tenants
-        for kind in ("documents", "facts", "sources", "patterns", "graph")
-        for name in tenant.ids[kind]
-    ) and all(
-        tenant.secret in tenant.send("GET", path).text
-        for tenant in tenants
-        for name in tenant.ids["datasets"]
-        for path in (f"/datasets/{name}", f"/datasets/{name}/vectors/tower")
+    return (
+        all(
+            tenant.secret in tenant.send("GET", f"/knowledge/{kind}/{name}").text
+            for tenant in tenants
+            for kind in ("documents", "facts", "sources", "patterns", "graph")
+            for name in tenant.ids[kind]
+        )
+        and all(
+            tenant.secret in tenant.send("GET", path).text
+            for tenant in tenants
+            for name in tenant.ids["datasets"]
+            for path in (f"/datasets/{name}", f"/datasets/{name}/vectors/tower")
+        )
+        and all(
+            tenant.secret in tenant.send("GET", f"/tasks/{name}").text
+            for tenant in tenants
+            for name in ("task", *tenant.ids["tasks"])
+        )
     )
 
 

@@ -87,6 +87,7 @@ def fill(tenant: Tenant) -> None:
             tenant.tags.append(shown.headers["ETag"])
     _fill_graph(tenant)
     _fill_dataset(tenant)
+    _fill_queue(tenant)
     for kind in ("documents", "facts", "sources", "patterns"):
         page = send("GET", f"/knowledge/{kind}", params={"limit": 1})
         tenant.cursors.append(page.headers["X-Next-Cursor"])
@@ -118,6 +119,15 @@ def _fill_dataset(tenant: Tenant) -> None:
     answer = tenant.send("POST", f"/datasets/{name}/vectors", json=vector)
     assert answer.json()["inserted_count"] == 1, answer.text
     tenant.know("datasets", name)
+
+
+def _fill_queue(tenant: Tenant) -> None:
+    """Let a tenant keep its secret in tasks, under an id of its own and one that everybody has."""
+    for name in ("task", f"task-{tenant.name}"):
+        asked = {"claim": f"The {tenant.secret} is 4 metres tall.", "id": name}
+        answer = tenant.send("POST", "/tasks/verify", json=asked)
+        assert answer.status_code == 202, answer.text
+        tenant.know("tasks", f"task-{tenant.name}")
 
 
 def _ask(tenant: Tenant) -> None:

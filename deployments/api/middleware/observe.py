@@ -10,9 +10,23 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _LOG = logging.getLogger("kite.access")
 #: Methods counted by name; anything else a client makes up is one label, so that labels stay few.
-_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 #: Status recorded when the client went away before an answer began.
 CLIENT_GONE = 499
+
+
+class NotedStatus:
+    """A ``send`` that notes the status of the answer."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.status = CLIENT_GONE
+
+    async def __call__(self, message: Message) -> None:
+        """Send on."""
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+        await self._send(message)
 
 
 class ObserveMiddleware:
@@ -28,23 +42,21 @@ class ObserveMiddleware:
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
-        status = CLIENT_GONE
-
-        async def send_noting_status(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
+        noted = NotedStatus(send)
         try:
-            await self._app(scope, receive, send_noting_status)
+            await self._app(scope, receive, noted)
         finally:
-            self._record(scope, status, time.perf_counter() - started)
+            self._record(scope, noted.status, time.perf_counter() - started)
 
     def _record(self, scope: Scope, status: int, seconds: float) -> None:
-        route = getattr(scope.get("route"), "path", "unmatched")
-        method = scope["method"] if scope["method"] in _METHODS else "OTHER"
+        route = route_of(scope) or "unmatched"
+        method = scope["method"] if scope["method"] in METHODS else "OTHER"
         self._observe(route, method, status, seconds)
         if _LOG.isEnabledFor(logging.INFO):
             fields = {"route": route, "method": method, "status": status, "ms": round(seconds * 1000, 3)}
             _LOG.info("request", extra={"fields": fields})
+
+
+def route_of(scope: Scope) -> str:
+    """Return the template of a request's route, empty where there is none."""
+    return str(getattr(scope.get("route"), "path", ""))

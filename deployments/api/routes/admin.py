@@ -52,9 +52,10 @@ class AdminRoutes:
         )
 
     async def settings(self, request: Request) -> Response:
-        """Show the settings in force, their secrets masked."""
+        """Show the settings in force, their secrets masked; ``live`` is what changed since the start."""
         del request
-        return json_response(self._services.access.settings)
+        told = self._services.settings_in_force
+        return json_response(await told() if told else self._services.access.settings)
 
     async def create_key(self, request: Request) -> Response:
         """Make an API key; this answer is the only one that shows it."""

@@ -17,6 +17,8 @@ from deployments.api.responses import encode, json_response
 from deployments.services import Services
 
 NDJSON_TYPE = "application/x-ndjson"
+#: Longest value that lines are looked for by, characters.
+MAX_FILTER = 512
 _FILTERS = ("subject", "action", "result", "request_id", "since", "until")
 
 
@@ -47,7 +49,7 @@ class AuditRoutes:
 
     def _query(self, request: Request, **more: Any) -> AuditQuery:
         principal = principal_of(request)
-        chosen: dict[str, Any] = {name: request.query_params.get(name) or None for name in _FILTERS}
+        chosen: dict[str, Any] = {name: _filter(request, name) for name in _FILTERS}
         return AuditQuery(tenant=None if principal.installation else principal.tenant, **chosen, **more)
 
     def _audit(self) -> AuditSink:
@@ -59,6 +61,13 @@ class AuditRoutes:
 def line_answer(row: AuditRow) -> dict[str, Any]:
     """Return a line as it is shown."""
     return {"seq": row.seq, **msgspec.to_builtins(row.event), "sha256": row.sha256}
+
+
+def _filter(request: Request, name: str) -> str | None:
+    text = request.query_params.get(name) or None
+    if text is not None and len(text) > MAX_FILTER:
+        raise InvalidValueError(f"{name} has {len(text):,} characters: at most {MAX_FILTER} are read.")
+    return text
 
 
 def _position(request: Request, name: str) -> int | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,8 +15,9 @@ from deployments.api.responses import json_response
 from deployments.services import HealthReport, Services
 from deployments.sessions.lifecycle import Sessions
 
-#: Content type of the Prometheus text format.
+#: Content types of the Prometheus text format, and of OpenMetrics for those who ask for it.
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+OPEN_METRICS_TYPE = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
 
 class HealthRoutes:
@@ -56,15 +58,28 @@ class HealthRoutes:
             raise NotReadyError(f"Not ready: {', '.join(failing)} down.", failing)
         return json_response({"status": "ready"})
 
-    async def metrics(self, _request: Request) -> Response:
-        """Return the metrics in the Prometheus text format."""
-        return Response(await self._services.metrics(), headers={"Content-Type": METRICS_TYPE})
+    async def metrics(self, request: Request) -> Response:
+        """Return the metrics in the Prometheus text format, or as OpenMetrics where that is asked for."""
+        told = {"Vary": "Accept"}
+        open_metrics = self._services.open_metrics
+        if open_metrics is not None and asks_for_open_metrics(request.headers.get("accept", "")):
+            return Response(await open_metrics(), headers={**told, "Content-Type": OPEN_METRICS_TYPE})
+        return Response(await self._services.metrics(), headers={**told, "Content-Type": METRICS_TYPE})
 
     async def _active_sessions(self) -> int | None:
         try:
             return await self._sessions.count_active()
         except UnavailableError:
             return None
+
+
+def asks_for_open_metrics(accept: str) -> bool:
+    """Return whether an ``Accept`` header names OpenMetrics and does not refuse it."""
+    for one in accept.lower().split(","):
+        kind, *said = (word.strip() for word in one.split(";"))
+        if kind == "application/openmetrics-text":
+            return not any(re.fullmatch(r"q=0(\.0*)?", word) for word in said)
+    return False
 
 
 def _failing(report: HealthReport) -> list[str]:

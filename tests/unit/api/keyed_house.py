@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 
+from configs.live import LiveSettings
 from configs.schema import AuditSettings, AuthSettings, Settings
 from data.access.desk import AccessDesk
 from data.access.keys import KeyWish
@@ -18,9 +19,15 @@ from data.access.secrets import AccessSecrets
 from data.audit.log import AuditLog
 from data.claims import TenantId
 from data.erasure import Eraser
+from data.jobs.schedule_book import ScheduleBook
 from data.stores.memory import MemoryStore
 from deployments.api.asgi import create_app
+from deployments.assembly import check_framework_settings
+from deployments.framework_desk import FrameworkDesk
 from deployments.gatehouse import AccessParts, build_access
+from deployments.job_desk import build_job_desk
+from deployments.live_settings import in_force
+from deployments.schedule_desk import ScheduleDesk
 from deployments.services import Services
 from tests.unit.api.knowledge_fakes import House
 
@@ -52,7 +59,22 @@ class KeyedHouse:
             monotonic=lambda: self.age_s,
         )
         access = build_access(self.settings, parts)
-        self.services: Services = replace(self.house.services, access=access)
+        jobs = build_job_desk(self.settings, home, self.clock)
+        book = ScheduleBook(home / "ledger" / "ledger.sqlite")
+        schedules = ScheduleDesk(book, self.house.reader.append, jobs=jobs, clock=self.clock)
+        self.services: Services = replace(
+            self.house.services,
+            access=access,
+            jobs=jobs,
+            schedules=schedules,
+            framework_desk=FrameworkDesk(
+                self.house.reader,
+                tuple(check_framework_settings(self.settings)),
+                lambda words: in_force(self.settings, LiveSettings(), words),
+                self.clock,
+            ),
+            limits=replace(self.house.services.limits, log_follow_s=1.0),  # no job ends here by itself
+        )
         self.app = create_app(self.services)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="requests")

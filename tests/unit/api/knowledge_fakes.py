@@ -19,12 +19,15 @@ from data.datasets.service import LocalVectorDatasets
 from data.datasets.transfer_desk import Transfers
 from data.keeper import Keeper
 from data.lookup import LocalReader
+from data.queue.sqlite_queue import SqliteQueue
+from data.queue.tasks import QueueBounds
 from data.stores.memory import MemoryStore
 from data.views.sparql_runner import SparqlLimits
 from deployments.api.asgi import create_app
 from deployments.door import ANYBODY, Credential
 from deployments.knowledge import KnowledgeDesk
 from deployments.services import AccessServices, ApiLimits
+from deployments.task_desk import TaskDesk
 from tests.fakes import FakeClock, FakeEmbedder, FakeVectorSink
 from tests.unit.api.fakes import Rig
 
@@ -48,12 +51,14 @@ class House:
         self.keeper.limit_queries(SparqlLimits(timeout_s=5.0, workers=1))
         self.reader = LocalReader(self.keeper)
         self.vectors = LocalVectorDatasets(home, self.keeper, clock=self.clock, models=(FakeEmbedder(), None))
+        self.queue = SqliteQueue(home / "queue" / "tasks.sqlite", clock=self.clock)
         rig = Rig(limits=limits or ApiLimits(request_timeout_s=120.0))
         self.services = replace(
             rig.services(),
             knowledge=KnowledgeDesk(self.reader),
             vectors=self.vectors,
             transfers=Transfers(self.vectors, MemoryStore(self.clock), self.clock, home / "transfers"),
+            tasks=TaskDesk(self.queue, QueueBounds()),
             embed=self.embed,
             seq_at=self.seq_at,
             access=AccessServices(door=PretendDoor()),
@@ -70,6 +75,7 @@ class House:
         return Tenant(self, name)
 
     def close(self) -> None:
+        self.queue.close()
         self.vectors.close()
         self.keeper.close()
 

@@ -276,6 +276,16 @@ def test_key_works_from_the_moment_it_is_told(house: KeyedHouse, acme: str) -> N
     assert token_for(house, told["key"]).status_code == 200
 
 
+@pytest.mark.parametrize("path", ["/admin/audit", "/admin/audit/export"])
+def test_audit_is_looked_for_by_bounded_values(house: KeyedHouse, root: str, path: str) -> None:
+    """A value as long as the document allows is read; a longer one is refused by its name."""
+    fits = house.call("GET", path, root, params={"subject": "k" * 512})
+    longer = house.call("GET", path, root, params={"subject": "k" * 513})
+
+    assert (fits.status_code, longer.status_code) == (200, 400)
+    assert "subject has 513 characters" in longer.json()["detail"]
+
+
 def test_tenant_can_be_acted_for_from_the_moment_it_is_told(house: KeyedHouse, root: str) -> None:
     """A replica that has not heard of it asks before it refuses."""
     house.call("POST", "/admin/tenants", root, json={"id": "brand-new", "name": "New"})

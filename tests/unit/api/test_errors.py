@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from configs.schema import LogSettings
 from data.errors import (
     AuthError,
     CapacityError,
@@ -159,7 +160,7 @@ def test_log_line_carries_request_id_and_valid_traceparent_and_no_claim(rig: Rig
     before = (logger.handlers, logger.level, logger.propagate)
     trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     try:
-        configure_logging("INFO", logging.StreamHandler(stream))
+        configure_logging(LogSettings(), logging.StreamHandler(stream))
         rig.post("/verify", CLAIM, headers={"X-Request-ID": "r1", "traceparent": trace})
         rig.post("/verify", CLAIM, headers={"traceparent": "00-" + "0" * 32 + "-b7ad6b7169203331-01"})
     finally:

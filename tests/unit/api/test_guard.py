@@ -17,6 +17,7 @@ from data.access.roles import Role, permits
 from data.audit.event import AuditEvent
 from data.claims import TenantId
 from data.errors import AuthError, RateLimitedError, StoreUnavailableError
+from data.limits.hold import HOLD_HEADER, MOST_MS
 from deployments.api.asgi import PREFIXES, create_app
 from deployments.door import Credential
 from deployments.services import AccessServices
@@ -177,6 +178,36 @@ def test_caller_over_its_limit_is_told_when_to_come_back(desk: Desk) -> None:
 
     assert (answer.status_code, answer.headers["Retry-After"]) == (429, "8")
     assert desk.rig.verifier.batches == []
+
+
+def test_ingress_that_holds_calls_is_told_for_how_long() -> None:
+    """In milliseconds, rounded down; never longer than a raised limit may go unheard."""
+    told = []
+    for wait_s in (0.2509, 7.2):
+        desk = Desk(holds_calls=True)
+        desk.charge_failure = RateLimitedError("The limit is used up.", wait_s)
+        told.append(
+            desk.call("POST", "/verify", "verifier", json={"claim": "It is 3 m."}).headers[HOLD_HEADER]
+        )
+
+    assert told == ["250", str(MOST_MS)]
+
+
+def test_ingress_holds_no_call_for_what_its_body_asks_for() -> None:
+    """A smaller batch may have room: the refusal of the larger one is of that batch."""
+    desk = Desk(holds_calls=True)
+
+    async def charge(who: Principal, operation: str, address: str, units: int) -> Mapping[str, str]:
+        if units > 1:
+            raise RateLimitedError("The limit is used up.", 1.0)
+        return {}
+
+    access = AccessServices(door=RoleDoor(), charge=charge, holds_calls=True)
+    desk.app = create_app(replace(desk.rig.services(), access=access))
+    answer = desk.call("POST", "/batch/verify", "verifier", json=[{"claim": "It is 3 m."}] * 5)
+
+    assert answer.status_code == 429
+    assert HOLD_HEADER not in answer.headers
 
 
 def test_write_is_in_the_audit_before_it_is_answered(desk: Desk) -> None:

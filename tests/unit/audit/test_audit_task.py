@@ -10,7 +10,7 @@ import pytest
 from data.audit.event import AuditEvent
 from data.audit.log import AuditLog
 from data.claims import TenantId
-from tasks import audit
+from tasks import kite
 from tests.fakes import FakeClock
 
 
@@ -37,7 +37,8 @@ def home(tmp_path: Path) -> Path:
 
 
 def run(home: Path, *arguments: str) -> int:
-    return audit.main([*arguments, "--home-stopped", "--env", "testing", "--set", f"home={home}"])
+    more = ["--home-stopped", "--env", "testing", "--set", f"home={home}"]
+    return kite.main(["audit", *arguments, *more])
 
 
 def test_export_can_be_verified_elsewhere(
@@ -47,7 +48,7 @@ def test_export_can_be_verified_elsewhere(
     assert run(home, "export") == 0
     kept = tmp_path / "kept.jsonl"
     kept.write_text(capsys.readouterr().out, encoding="utf-8")
-    assert run(home, "verify", "--file", str(kept)) == 0
+    assert run(home, "verify", "--file", str(kept), "--json") == 0
     assert json.loads(capsys.readouterr().out)["last"] == 4
 
 
@@ -73,7 +74,7 @@ def run_out(capsys: pytest.CaptureFixture[str], home: Path) -> str:
 
 def test_drop_leaves_a_line_that_says_so(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Retention is an act of an operator."""
-    assert run(home, "drop", "--until", "2026-01-02", "--yes") == 0
+    assert run(home, "drop", "--until", "2026-01-02", "--yes", "--json") == 0
     assert json.loads(capsys.readouterr().out) == {"dropped": 2}
     assert "audit drop" in run_out(capsys, home)
     assert run(home, "verify") == 0

@@ -28,6 +28,10 @@ def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
     return made
 
 
+def set_home(home: Path) -> tuple[str, str]:
+    return "--set", f"home={home}"
+
+
 def told(capsys: pytest.CaptureFixture[str], home: Path, *arguments: str, code: int = 0) -> Any:
     """Run a command of ``tasks.backup`` for a home and return its report, or its error's line."""
     assert backup.main([*arguments, "--set", f"home={home}"]) == code
@@ -102,7 +106,7 @@ def test_stream_ends_on_a_signal_and_recover_brings_everything_back(
     streamed = told(capsys, house.home, "stream", "--every", "0.1")
     for number, handler in before.items():
         signal.signal(number, handler)
-    assert kite.main(["recover", "--set", f"home={tmp_path / 'new'}"]) == 0
+    assert kite.main(["recover", "--json", "--set", f"home={tmp_path / 'new'}"]) == 0
     report = json.loads(capsys.readouterr().out)
 
     assert (streamed["rows"], streamed["seq"]) == (5, 16)
@@ -113,10 +117,12 @@ def test_stream_ends_on_a_signal_and_recover_brings_everything_back(
 
 def test_kite_backup_and_restore(house: House, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The same through ``kite``: a dry run tells, the restore does."""
-    assert kite.main(["backup", "--kind", "snapshot", "--name", "before", "--set", f"home={house.home}"]) == 0
+    assert (
+        kite.main(["backup", "--json", "--kind", "snapshot", "--name", "before", *set_home(house.home)]) == 0
+    )
     created = json.loads(capsys.readouterr().out)
     new = f"home={tmp_path / 'new'}"
-    assert kite.main(["restore", created["id"], "--at", "5", "--dry-run", "--set", new]) == 0
+    assert kite.main(["restore", created["id"], "--at", "5", "--dry-run", "--json", "--set", new]) == 0
     tried = json.loads(capsys.readouterr().out)
     assert kite.main(["restore", created["id"], "--at", "5", "--set", new]) == 0
     capsys.readouterr()

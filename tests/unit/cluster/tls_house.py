@@ -18,6 +18,7 @@ from configs.schema import HttpSettings
 
 CONFIGURATION = """global
     stats socket {folder}/node/admin.sock mode 666 level admin
+    tune.bufsize 16384
 defaults
     mode http
     timeout connect 5s
@@ -71,7 +72,7 @@ def write_pair(folder: Path, name: str) -> tuple[Path, Path]:
     return folder / "certificate.pem", folder / "key.pem"
 
 
-class _Echo(http.server.BaseHTTPRequestHandler):
+class Echo(http.server.BaseHTTPRequestHandler):
     """Answers with the headers that arrived."""
 
     protocol_version = "HTTP/1.1"
@@ -94,9 +95,16 @@ def free_port() -> int:
 
 
 @contextmanager
-def haproxy(settings: HttpSettings, folder: Path, binary: str, *, backend_up: bool = True) -> Iterator[int]:
+def haproxy(
+    settings: HttpSettings,
+    folder: Path,
+    binary: str,
+    *,
+    backend_up: bool = True,
+    handler: type[http.server.BaseHTTPRequestHandler] = Echo,
+) -> Iterator[int]:
     """Run HAProxy as Serve runs it, for as long as the block lasts; yield the API's port."""
-    backend = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Echo)
+    backend = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=backend.serve_forever, daemon=True).start()
     port = free_port()
     ports = {"port": port, "metrics": free_port(), "stats": free_port(), "backend": backend.server_port}

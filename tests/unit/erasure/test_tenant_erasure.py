@@ -22,6 +22,8 @@ from data.knowledge import Change, Document, Fact, Pattern, Source
 from data.ledger import Ledger
 from data.ledger_erasure import erasures
 from data.ports import Query
+from data.queue.sqlite_queue import SqliteQueue
+from data.queue.tasks import NewTask
 from data.stores.lmdb import LmdbStore
 from data.vectors.exact import ExactIndex
 from data.views.facts import FactFilter
@@ -46,7 +48,8 @@ class House:
         )
         self.keeper = Keeper(home, self.clock, self.vectors)
         self.store = LmdbStore(home / "cache", self.clock)
-        self.eraser = Eraser(self.keeper, self.store, home, self.clock)
+        self.queue = SqliteQueue(home / "queue" / "tasks.sqlite", clock=self.clock)
+        self.eraser = Eraser(self.keeper, self.store, home, self.clock, queue=self.queue)
 
     def close(self) -> None:
         if self.is_closed:
@@ -55,6 +58,7 @@ class House:
         self.keeper.close()
         self.vectors.close()
         self.store.close()
+        self.queue.close()
 
 
 @pytest.fixture
@@ -134,6 +138,7 @@ def fill(house: House) -> None:
             f"limit:{{{tenant}}}:tenant",
         ):
             house.store.put(prefix, f"a cached text of {mark}".encode())
+        house.queue.put([NewTask(tenant, f"task-{mark}", "verify", f"a claim of {mark}".encode())])
     house.store.put("embedding:0:1", b"x" * 64)
 
 

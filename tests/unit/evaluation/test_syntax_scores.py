@@ -19,7 +19,9 @@ class FlatReader(SyntaxReader):
     """Calls every word a noun that modifies the first."""
 
     def __init__(self) -> None:
-        super().__init__(None)
+        import spacy
+
+        super().__init__(spacy.blank("en"))
 
     def read_words(self, sentences: Iterable[Sequence[str]]) -> Iterator[tuple[ParsedToken, ...]]:
         for words in sentences:

@@ -17,6 +17,7 @@ from data.access.secrets import access_secrets
 from data.errors import ConfigError
 from data.home_lock import hold_home
 from tasks import kite
+from tasks.commands.starting import show_first_key
 from tasks.keys import desk_of, first_key
 
 Run = Callable[..., tuple[int, str, str]]
@@ -39,7 +40,8 @@ def run(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.
 def rows(run: Run, *arguments: str) -> list[dict[str, Any]]:
     code, out, err = run(*arguments, "--json")
     assert (code, err) == (0, "")
-    return [json.loads(line) for line in out.splitlines()]
+    told = json.loads(out)
+    return told if isinstance(told, list) else [told]
 
 
 def records(home: Path) -> dict[str, KeyRecord]:
@@ -158,7 +160,7 @@ def test_home_that_another_process_has_open_is_refused(run: Run, tmp_path: Path)
     with hold_home(tmp_path / "ledger" / "lock"):
         code, _, err = run("keys", "list")
 
-    assert (code, "Another keeper owns" in err) == (2, True)
+    assert (code, "Another keeper owns" in err) == (4, True)
 
 
 def settings(home: Path, mode: str = "required") -> Settings:
@@ -210,7 +212,7 @@ def test_first_key_s_file_that_holds_something_else_is_refused(run: Run, tmp_pat
 def test_first_key_is_shown_whole(capsys: pytest.CaptureFixture[str]) -> None:
     """However narrow the terminal is, the key is not broken."""
     text = keys.new_text()
-    kite._show_first_key(text)
-    kite._show_first_key(None)
+    show_first_key(text)
+    show_first_key(None)
 
     assert capsys.readouterr().out.count(text) == 1

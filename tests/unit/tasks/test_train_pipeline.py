@@ -102,7 +102,7 @@ def test_example_of_two_sentences_has_two_roots() -> None:
 def test_half_precision_comes_back_as_single(reader: SyntaxReader) -> None:
     """What is written in half precision is read as float32 and answers the same."""
     before = list(reader.read_words([["Dogs", "see", "cats", "."]]))
-    nlp = reader._nlp
+    nlp = reader._pipeline.nlp
     convert(nlp, "float16")
     assert nlp.vocab.vectors.data.dtype == np.float16
     widen(nlp)

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from data.analysis import Analysis
 from data.errors import ConfigError
-from data.text.analyser import ZONE_TEXTS, SpacyAnalyser
+from data.text import forgetting
+from data.text.analyser import SpacyAnalyser
 from data.text.comparison import FEATURE_NAMES, compare
 from data.text.polarity import negated, negation_scope, numeric_claims
 from data.text.words import listed
@@ -92,13 +93,14 @@ def test_strange_text_is_analysed(read: Read, text: str) -> None:
     assert all(text[t.span.start : t.span.end] == t.text for t in analysis.tokens)
 
 
-def test_analysis_does_not_depend_on_neighbours_or_history() -> None:
+def test_analysis_does_not_depend_on_neighbours_or_history(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same text gives the same analysis in any batch, before and after spaCy forgets its words."""
     text = "More than 23 people saw Barack Obama in May 2014."
     alone = SpacyAnalyser().analyse([text])[0]
+    monkeypatch.setattr(forgetting, "ZONE_TEXTS", 20)
+    monkeypatch.setattr(forgetting, "MOST_WORDS", 20)
     other = SpacyAnalyser()
     other.analyse([f"word{number} was here" for number in range(50)])
-    other._in_zone = ZONE_TEXTS
     assert other.analyse(["Something else.", text])[1] == alone
 
 
