@@ -28,7 +28,7 @@ from deployments.api.admin_schemas import (
 from deployments.api.knowledge_endpoints import IDEMPOTENCY_KEY
 from deployments.api.openapi import Endpoint
 from deployments.api.routes.admin import AdminRoutes
-from deployments.api.routes.audit import MAX_FILTER, NDJSON_TYPE, AuditRoutes
+from deployments.api.routes.audit import MAX_FILTER, NDJSON_TYPE, RESULTS, AuditRoutes
 from deployments.api.routes.frameworks import FrameworkRoutes
 from deployments.api.routes.limits import LimitRoutes
 from deployments.api.routes.rule_table import RuleTableRoutes
@@ -48,7 +48,7 @@ def _text(name: str, description: str, **more: Any) -> dict[str, Any]:
 _NARROWED = (
     _text("subject", "Lines of this subject, as key:ID."),
     _text("action", "Lines whose action begins so, as POST /knowledge."),
-    _text("result", "How it ended.", enum=["allowed", "denied", "failed"]),
+    _text("result", "How it ended.", enum=list(RESULTS)),
     _text("request_id", "Lines of this request."),
     _text("since", "Lines from this ISO 8601 instant on.", format="date-time"),
     _text("until", "Lines up to this ISO 8601 instant.", format="date-time"),

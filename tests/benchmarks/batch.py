@@ -4,8 +4,9 @@
 HOME has the embedder and knowledge, CLAIMS are JSON Lines. All but ``memory`` start the installation of that
 home and end it again.
 
-- ``rate``: one process alone (``--local``), then mappers, one and two: rows a second once rows are coming,
-  start apart, and CPU time a claim. On a machine that others use, compare the CPU time.
+- ``rate``: one process alone (``--local``) on one core; then the whole installation with a mapper a core, on
+  one core and on two: rows a second once rows are coming, start apart, and CPU time a claim. With ``--rows
+  3000,100000`` the first two are told from fewer rows. On a machine that others use, compare the CPU time.
 - ``memory``: the largest resident memory of a batch at several numbers of rows.
 - ``crossover``: seconds to the end for small inputs, through the deployments and through mappers.
 - ``pool``: the same engine in a plain ``multiprocessing`` pool, which keeps nothing when it is killed.
@@ -18,12 +19,13 @@ import argparse
 import itertools
 import json
 import multiprocessing
+import os
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -108,16 +110,36 @@ class Bench:
 
 
 def rate(bench: Bench, rows: Sequence[int]) -> dict[str, Any]:
-    """Return rows a second and CPU milliseconds a claim: one process, one mapper, two mappers."""
-    found = {"one process": _rates(bench.run(rows[0], "--local", "--part-rows=100"))}
-    start(bench.settings, demo=False)
+    """Return rows a second and CPU milliseconds a claim, and how they stand to one another."""
+    with _on_cores(1):
+        found = {"one process": _rates(bench.run(rows[0], "--local", "--part-rows=100"))}
+    for cores, count in ((1, rows[0]), (2, rows[-1])):
+        with _on_cores(cores), _running(bench.settings):
+            report = bench.run(count, "--through=mappers", f"--workers={cores}", "--part-rows=100")
+        found[f"cores {cores}"] = _rates(report)
+    alone, one, two = (each["rows_per_s"] for each in found.values())
+    ratios = {"two cores to one": two / one, "two cores to two processes alone": two / (2 * alone)}
+    return {**found, "ratios": {name: round(ratio, 3) for name, ratio in ratios.items()}}
+
+
+@contextmanager
+def _on_cores(count: int) -> Iterator[None]:
+    """Let this process, and what it starts, use so many of its cores."""
+    every = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, sorted(every)[:count])
     try:
-        for workers in (1, 2):
-            report = bench.run(rows[0], "--through=mappers", f"--workers={workers}", "--part-rows=100")
-            found[f"mappers {workers}"] = _rates(report)
+        yield
     finally:
-        ray_head.stop(bench.settings)
-    return found
+        os.sched_setaffinity(0, every)
+
+
+@contextmanager
+def _running(settings: Settings) -> Iterator[None]:
+    start(settings, demo=False)
+    try:
+        yield
+    finally:
+        ray_head.stop(settings)
 
 
 def memory(bench: Bench, rows: Sequence[int]) -> dict[str, Any]:
@@ -132,23 +154,17 @@ def memory(bench: Bench, rows: Sequence[int]) -> dict[str, Any]:
 def crossover(bench: Bench, _rows: Sequence[int]) -> dict[str, Any]:
     """Return the seconds that small inputs take, either way."""
     found: dict[str, Any] = {}
-    start(bench.settings, demo=False)
-    try:
+    with _running(bench.settings):
         for rows, through in itertools.product(SMALL, ("deployments", "mappers")):
             report = bench.run(rows, f"--through={through}", "--part-rows=50")
             found.setdefault(str(rows), {})[through] = round(report["wall_s"], 2)
-    finally:
-        ray_head.stop(bench.settings)
     return found
 
 
 def pool(bench: Bench, rows: Sequence[int]) -> dict[str, Any]:
     """Return the rate of two processes of a plain pool beside that of two mappers."""
-    start(bench.settings, demo=False)
-    try:
+    with _running(bench.settings):
         return _beside_mappers(bench, rows[0])
-    finally:
-        ray_head.stop(bench.settings)
 
 
 def celery(bench: Bench, rows: Sequence[int]) -> dict[str, Any]:
@@ -161,15 +177,12 @@ def celery(bench: Bench, rows: Sequence[int]) -> dict[str, Any]:
         from tests.benchmarks import celery_pool
     except ModuleNotFoundError as exc:
         raise SystemExit(f"{exc.name} is not installed: pip install celery, for this comparison.") from exc
-    start(bench.settings, demo=False)
-    try:
+    with _running(bench.settings):
         claims = bench.claims(rows[0] + WARM)
         return {
             **_beside_mappers(bench, rows[0]),
             **celery_pool.rates(bench.settings.home, claims, bench.folder),
         }
-    finally:
-        ray_head.stop(bench.settings)
 
 
 def _beside_mappers(bench: Bench, rows: int) -> dict[str, Any]:

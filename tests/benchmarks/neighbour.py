@@ -7,19 +7,22 @@ small machine the one who asks would else be what is measured. The loud one asks
 
 from __future__ import annotations
 
-import asyncio
 import json
 import multiprocessing
 import random
+import socket
 import statistics
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit
 
 #: A loud turn begins this long before it is measured, and ends as much later, seconds.
 MARGIN_S = 0.5
+#: Calls that one side may have under way at once.
+LANES = 8
 #: Resamplings of the turns that the interval is taken from.
 RESAMPLINGS = 1_000
 #: Who is there, in the order of a turn; and the seconds of a turn's answers, in that order.
@@ -56,35 +59,56 @@ class Asked:
     statuses: dict[int, int] = field(default_factory=dict)
 
 
-async def ask_evenly(caller: Caller, seconds: float) -> Asked:
-    """Ask at the caller's rate for this long and return what came of it."""
-    parts = urlsplit(caller.address)
-    data, free, found = caller.request(), [], Asked()
+def ask_evenly(caller: Caller, seconds: float) -> Asked:
+    """Ask at the caller's rate for this long and return what came of it.
 
-    async def one() -> None:
-        reader, writer = free.pop() if free else await asyncio.open_connection(parts.hostname, parts.port)
-        begun = time.perf_counter()
-        writer.write(data)
-        status = await _read(reader)
-        found.seconds.append(time.perf_counter() - begun)
-        found.statuses[status] = found.statuses.get(status, 0) + 1
-        free.append((reader, writer))
-
-    begun, asked = time.perf_counter(), []
-    for number in range(int(caller.per_s * seconds)):
-        await asyncio.sleep(max(0.0, begun + number / caller.per_s - time.perf_counter()))
-        asked.append(asyncio.create_task(one()))
-    await asyncio.gather(*asked)
-    for _, writer in free:
-        writer.close()
+    Each lane has a socket and a thread that waits in the kernel; they take turns. An answer that comes after
+    its lane's next turn delays that one, whose time counts from its turn.
+    """
+    found, begun = Asked(), time.perf_counter()
+    numbers = range(int(caller.per_s * seconds))
+    with ThreadPoolExecutor(LANES) as lanes:
+        for asked in lanes.map(lambda lane: _ask_in_turn(caller, begun, numbers[lane::LANES]), range(LANES)):
+            found.seconds.extend(asked.seconds)
+            for status, count in asked.statuses.items():
+                found.statuses[status] = found.statuses.get(status, 0) + count
     return found
 
 
-async def _read(reader: asyncio.StreamReader) -> int:
-    head = (await reader.readuntil(b"\r\n\r\n")).lower()
+def _ask_in_turn(caller: Caller, begun: float, numbers: Sequence[int]) -> Asked:
+    parts, data, found = urlsplit(caller.address), caller.request(), Asked()
+    with socket.create_connection((parts.hostname or "", parts.port or 80)) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for number in numbers:
+            turn = begun + number / caller.per_s
+            wait_s = turn - time.perf_counter()
+            if wait_s > 0.0:
+                time.sleep(wait_s)
+                turn = time.perf_counter()
+            connection.sendall(data)
+            status = _read(connection)
+            found.seconds.append(time.perf_counter() - turn)
+            found.statuses[status] = found.statuses.get(status, 0) + 1
+    return found
+
+
+def _read(connection: socket.socket) -> int:
+    came = _some(connection)
+    while (end := came.find(b"\r\n\r\n")) < 0:
+        came += _some(connection)
+    head = came[:end].lower() + b"\r\n"
     at = head.index(b"content-length:") + len(b"content-length:")
-    await reader.readexactly(int(head[at : head.index(b"\r\n", at)]))
+    left = int(head[at : head.index(b"\r\n", at)]) - (len(came) - end - 4)
+    while left > 0:
+        left -= len(_some(connection))
     return int(head[9:12])
+
+
+def _some(connection: socket.socket) -> bytes:
+    came = connection.recv(65_536)
+    if not came:
+        raise ConnectionError("The service ended the connection in the middle of an answer.")
+    return came
 
 
 def measure(
@@ -98,7 +122,7 @@ def measure(
     rates, answered = context.Queue(), context.Queue()
     other = context.Process(target=_ask_beside, args=(loud, seconds + 2 * MARGIN_S, rates, answered))
     other.start()
-    asyncio.run(ask_evenly(quiet, seconds))
+    ask_evenly(quiet, seconds)
     turns: list[Turn] = []
     statuses: dict[int, int] = {}
     try:
@@ -107,7 +131,7 @@ def measure(
             for rate in (0.0, limit_per_s, loud.per_s):
                 rates.put(rate)
                 time.sleep(MARGIN_S)
-                asked = asyncio.run(ask_evenly(quiet, seconds))
+                asked = ask_evenly(quiet, seconds)
                 time.sleep(2 * MARGIN_S)
                 turn.append(asked.seconds)
                 for status, count in asked.statuses.items():
@@ -134,7 +158,7 @@ def _ask_beside(loud: Caller, seconds: float, rates: Any, answered: Any) -> None
     statuses: dict[int, int] = {}
     while (rate := rates.get()) is not None:
         if rate:
-            asked = asyncio.run(ask_evenly(replace(loud, per_s=rate), seconds))
+            asked = ask_evenly(replace(loud, per_s=rate), seconds)
             for status, count in asked.statuses.items() if rate == loud.per_s else ():
                 statuses[status] = statuses.get(status, 0) + count
     answered.put(statuses)

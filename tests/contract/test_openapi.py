@@ -11,8 +11,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 import uvicorn
+from jsonschema import Draft7Validator
 
 from configs.schema import LimitSettings, RateSettings
 from data.access.roles import Role
@@ -69,3 +71,23 @@ def test_every_operation_is_as_documented(served: Served) -> None:
         pytest.fail(found.failures)
     assert found.operations > 50
     assert found.requests > 1_000
+
+
+def test_empty_parameter_is_refused_wherever_the_document_refuses_it(served: Served) -> None:
+    """``?kind=`` is no ``kind`` left out: a caller whose variable is empty is told so."""
+    client = httpx.Client(base_url=served.address, headers={"X-API-Key": served.house.key(Role.ADMIN, None)})
+    with client:
+        document = client.get("/openapi.json").json()
+        asked = {
+            (method, path, parameter["name"])
+            for path, operations in document["paths"].items()
+            for method, operation in operations.items()
+            for parameter in operation.get("parameters", ())
+            if parameter["in"] == "query" and not Draft7Validator(parameter["schema"]).is_valid("")
+        }
+        taken = [
+            one for one in sorted(asked) if client.request(one[0], one[1], params={one[2]: ""}).is_success
+        ]
+
+    assert len(asked) > 30
+    assert taken == []

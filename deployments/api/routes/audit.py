@@ -19,7 +19,9 @@ from deployments.services import Services
 NDJSON_TYPE = "application/x-ndjson"
 #: Longest value that lines are looked for by, characters.
 MAX_FILTER = 512
-_FILTERS = ("subject", "action", "result", "request_id", "since", "until")
+#: How what a line tells of may have ended.
+RESULTS = ("allowed", "denied", "failed")
+_FILTERS = ("subject", "action", "request_id", "since", "until")
 
 
 class AuditRoutes:
@@ -50,6 +52,7 @@ class AuditRoutes:
     def _query(self, request: Request, **more: Any) -> AuditQuery:
         principal = principal_of(request)
         chosen: dict[str, Any] = {name: _filter(request, name) for name in _FILTERS}
+        chosen["result"] = _result(request)
         return AuditQuery(tenant=None if principal.installation else principal.tenant, **chosen, **more)
 
     def _audit(self) -> AuditSink:
@@ -70,9 +73,16 @@ def _filter(request: Request, name: str) -> str | None:
     return text
 
 
+def _result(request: Request) -> str | None:
+    text = request.query_params.get("result")
+    if text is not None and text not in RESULTS:
+        raise InvalidValueError(f"result is not known: use one of {', '.join(RESULTS)}, or leave it out.")
+    return text
+
+
 def _position(request: Request, name: str) -> int | None:
     text = request.query_params.get(name)
-    if not text:
+    if text is None:
         return None
     if not (text.isascii() and text.isdigit() and len(text) <= 18):
         raise InvalidValueError(f"{name} must be a line's seq: take it from the page before.")

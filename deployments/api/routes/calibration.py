@@ -59,7 +59,7 @@ class CalibrationRoutes:
         return json_response(answer)
 
     async def _report(self, request: Request) -> dict[str, Any]:
-        framework = request.query_params.get("framework") or None
+        framework = request.query_params.get("framework")
         domain = request.query_params.get("domain") or None
         if framework is not None and framework not in self._services.frameworks:
             known = ", ".join(self._services.frameworks)

@@ -149,7 +149,7 @@ def _names(request: Request) -> tuple[TenantId, str]:
 
 def _choice(query: Mapping[str, str], name: str, among: type[Choice]) -> Choice | None:
     text = query.get(name)
-    if not text:
+    if text is None:
         return None
     try:
         return among(text)

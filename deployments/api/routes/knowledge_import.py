@@ -55,10 +55,10 @@ class ImportRoutes:
 
 
 def _kind(request: Request) -> RowKind | None:
-    name = request.query_params.get("kind") or None
+    name = request.query_params.get("kind")
     if name is not None and name not in _KINDS:
         raise InvalidValueError(f"kind is not known: use one of {', '.join(ROW_KINDS)}, or leave it out.")
-    return _KINDS[name] if name else None
+    return None if name is None else _KINDS[name]
 
 
 def _stops(request: Request) -> bool:
