@@ -1,13 +1,15 @@
 """Writes the manifests that come from others: ``python -m tasks.manifests [--check]``.
 
 ``configs/kubernetes/base/ray-service.yaml`` is its source written out, with the Serve applications as
-``deployments.app`` has them; ``ray-cluster.yaml`` is the whole base in one file. ``--check`` writes nothing
-and exits with 1 if a file is not what it comes from.
+``deployments.app`` has them; ``ray-cluster.yaml`` is the whole base in one file; the pods' nginx is that of
+``configs/nginx`` without TLS, which the Ingress speaks. ``--check`` writes nothing and exits with 1 if a file
+is not what it comes from.
 """
 
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -20,7 +22,16 @@ from deployments.app import serve_config
 KUBERNETES = PROJECT_ROOT / "configs" / "kubernetes"
 SOURCE, BASE = KUBERNETES / "source" / "ray-service.yaml", KUBERNETES / "base"
 SERVICE, WHOLE = BASE / "ray-service.yaml", PROJECT_ROOT / "ray-cluster.yaml"
+NGINX = PROJECT_ROOT / "configs" / "nginx" / "nginx.conf"
+POD_NGINX = KUBERNETES / "components" / "traffic" / "nginx.conf"
 _WRITTEN = "# Written by `python -m tasks.manifests` from configs/kubernetes: change it there.\n"
+
+#: In place of TLS: the Ingress controller's pods, in the network of the pods, say where a caller comes from.
+_POD_LISTENS = """        listen 8080;
+        server_name _;
+        set_real_ip_from 10.0.0.0/8;
+        real_ip_header X-Forwarded-For;
+        real_ip_recursive on;"""
 
 
 class _Plain(yaml.SafeDumper):
@@ -46,7 +57,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     service = rendered_service()
     stale = [
         (path, text)
-        for path, text in ((SERVICE, service), (WHOLE, rendered_whole(service)))
+        for path, text in (
+            (SERVICE, service),
+            (WHOLE, rendered_whole(service)),
+            (POD_NGINX, rendered_nginx()),
+        )
         if not path.exists() or path.read_text(encoding="utf-8") != text
     ]
     for path, text in stale:
@@ -69,6 +84,14 @@ def rendered_whole(service: str) -> str:
     names = yaml.safe_load((BASE / "kustomization.yaml").read_bytes())["resources"]
     texts = [service if name == SERVICE.name else (BASE / name).read_text(encoding="utf-8") for name in names]
     return _WRITTEN + "---\n".join(text.removeprefix(_WRITTEN) for text in texts)
+
+
+def rendered_nginx() -> str:
+    """Return what nginx reads in a pod, behind an Ingress that ends TLS and says who calls."""
+    text = NGINX.read_text(encoding="utf-8").split("\n", 1)[1]
+    text = re.sub(r"        listen .*?(?=\n\n)", _POD_LISTENS, text, count=1, flags=re.DOTALL)
+    text = text.replace("server kite:8000", "server kite-serve-svc:8000").replace("/etc/nginx/", "/etc/kite/")
+    return _WRITTEN.replace("configs/kubernetes", "configs/nginx") + text
 
 
 if __name__ == "__main__":

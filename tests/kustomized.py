@@ -1,11 +1,13 @@
 """What ``kustomize build`` makes of our overlays, for the few things they use: enough to check the outcome.
 
-Knows resources, namespace, images, JSON patches by target, and generated secrets; anything else is refused.
+Knows resources, components, namespace, images, JSON patches by target, generated secrets and config maps;
+anything else is refused.
 """
 
 from __future__ import annotations
 
 import copy
+import hashlib
 import json
 from collections.abc import Iterator
 from functools import cache
@@ -16,28 +18,38 @@ import yaml
 
 KNOWN = {
     *("apiVersion", "kind", "namespace", "resources", "images", "patches", "secretGenerator"),
-    "generatorOptions",
+    *("components", "configMapGenerator", "generatorOptions"),
 }
 
 
 def built(folder: Path) -> list[dict[str, Any]]:
     """Return the resources of a kustomization."""
-    wanted = yaml.safe_load((folder / "kustomization.yaml").read_text(encoding="utf-8"))
-    assert set(wanted) <= KNOWN, set(wanted) - KNOWN
     found: list[dict[str, Any]] = []
-    for name in wanted["resources"]:
-        path = (folder / name).resolve()
-        found += built(path) if path.is_dir() else documents(path)
-    for generator in wanted.get("secretGenerator", ()):
-        found.append(_secret(generator))
-    for patch in wanted.get("patches", ()):
-        _patch(found, patch)
+    wanted = _add(found, folder)
     for each in found:
         if "namespace" in wanted:
             each["metadata"]["namespace"] = wanted["namespace"]
         for image in wanted.get("images", ()):
             _retag(each, image)
     return found
+
+
+def _add(found: list[dict[str, Any]], folder: Path) -> dict[str, Any]:
+    """Add what a kustomization or a component has, change what it changes, and return its own words."""
+    wanted: dict[str, Any] = yaml.safe_load((folder / "kustomization.yaml").read_text(encoding="utf-8"))
+    assert set(wanted) <= KNOWN, set(wanted) - KNOWN
+    for name in wanted["resources"]:
+        path = (folder / name).resolve()
+        found += built(path) if path.is_dir() else documents(path)
+    for generator in wanted.get("secretGenerator", ()):
+        found.append(_secret(generator))
+    for generator in wanted.get("configMapGenerator", ()):
+        _add_config_map(found, folder, generator)
+    for name in wanted.get("components", ()):
+        _add(found, (folder / name).resolve())
+    for patch in wanted.get("patches", ()):
+        _patch(found, patch)
+    return wanted
 
 
 def documents(path: Path) -> list[dict[str, Any]]:
@@ -82,6 +94,18 @@ def _secret(generator: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _add_config_map(found: list[dict[str, Any]], folder: Path, generator: dict[str, Any]) -> None:
+    """Add the map under a name that changes with its content, and rename it where pods mount it."""
+    data = {name: (folder / name).read_text(encoding="utf-8") for name in generator["files"]}
+    named = f"{generator['name']}-{hashlib.sha256(json.dumps(data).encode()).hexdigest()[:10]}"
+    for each in found:
+        for _, template in pods(each):
+            for volume in template["spec"].get("volumes", ()):
+                if volume.get("configMap", {}).get("name") == generator["name"]:
+                    volume["configMap"]["name"] = named
+    found.append({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": named}, "data": data})
+
+
 def _patch(found: list[dict[str, Any]], patch: dict[str, Any]) -> None:
     target = patch["target"]
     chosen = [
@@ -102,7 +126,10 @@ def _patch(found: list[dict[str, Any]], patch: dict[str, Any]) -> None:
                 assert place[key] is not None, step
             else:
                 assert step["op"] == "add", step
-            place[key] = step["value"]
+            if step["op"] == "add" and isinstance(place, list):
+                place.insert(key, step["value"])
+            else:
+                place[key] = step["value"]
 
 
 def _retag(value: Any, image: dict[str, str]) -> None:

@@ -6,6 +6,8 @@ import copy
 import json
 import os
 import re
+import shutil
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,7 @@ from cluster.ingress import haproxy_environment
 from configs.load import load_settings
 from configs.schema import HttpSettings
 from deployments.app import serve_config
-from tasks import manifests
+from tasks import manifests, traffic
 from tests.deploy_tools import ROOT
 from tests.kustomized import built, containers, documents, pods
 
@@ -118,7 +120,7 @@ def _bare(resource: dict[str, Any]) -> str:
 def test_every_pod_keeps_to_the_restricted_standard(name: str) -> None:
     """No root, no new privileges, no capabilities, a root file system that nobody writes, and bounds."""
     templates = [found for each in resources(name) for found in pods(each)]
-    assert len(templates) == 11
+    assert len(templates) == (12 if name == "production" else 11)
     for where, template in templates:
         assert template["spec"]["securityContext"]["runAsNonRoot"], where
         assert template["spec"]["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}, where
@@ -301,3 +303,64 @@ def test_overlay_differs_from_the_base_and_is_in_a_namespace_of_its_own(name: st
     assert len(namespaces) == 1
     assert not namespaces & others
     assert service(name)["spec"] != service()["spec"]
+
+
+def test_callers_reach_production_through_the_nginx_that_shares_them_out() -> None:
+    """Ingress, service, pods, config map and policies name one another, and the next version's namespace."""
+    named = {(each["kind"], each["metadata"]["name"]): each for each in resources("production")}
+    (path,) = named["Ingress", "kite"]["spec"]["rules"][0]["http"]["paths"]
+    deployment, front = named["Deployment", "kite-traffic"], named["Service", "kite-traffic"]
+    (policy,) = named["NetworkPolicy", "kite-traffic"]["spec"]["egress"]
+    (volume,) = [one for one in deployment["spec"]["template"]["spec"]["volumes"] if "configMap" in one]
+    config = named["ConfigMap", volume["configMap"]["name"]]["data"]
+    (entry,) = [each for each in resources("next") if each["metadata"]["name"] == "kite-from-present"]
+    (peer,) = entry["spec"]["ingress"][0]["from"]
+
+    assert path["backend"]["service"] == {"name": "kite-traffic", "port": {"number": 8080}}
+    assert front["spec"]["selector"].items() <= deployment["spec"]["template"]["metadata"]["labels"].items()
+    assert "listen 8080;" in config["nginx.conf"]
+    assert "server kite-serve-svc:8000" in config["nginx.conf"]
+    assert config["share.conf"] == traffic.share_text()
+    space = policy["to"][0]["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"]
+    assert space == entry["metadata"]["namespace"]
+    assert f"kite-serve-svc.{space}:8000" in (ROOT / "docs" / "deployment.md").read_text()
+    assert peer["namespaceSelector"]["matchLabels"] == {
+        "kubernetes.io/metadata.name": deployment["metadata"]["namespace"]
+    }
+    assert (
+        peer["podSelector"]["matchLabels"].items()
+        <= deployment["spec"]["template"]["metadata"]["labels"].items()
+    )
+
+
+def test_another_share_rolls_the_pods(tmp_path: Path) -> None:
+    """Applying a changed share.conf names another config map, so new pods come before old ones go."""
+    copied = tmp_path / "kubernetes"
+    shutil.copytree(KUBERNETES, copied)
+    share = copied / "components" / "traffic" / "share.conf"
+    command = ["--file", str(share), "next", "kite-serve-svc.kite-next:8000", "5"]
+    assert traffic.main(command) == 0
+
+    def mounted(found: Iterable[dict[str, Any]]) -> str:
+        (deployment,) = [each for each in found if each["kind"] == "Deployment"]
+        volumes = deployment["spec"]["template"]["spec"]["volumes"]
+        return next(str(one["configMap"]["name"]) for one in volumes if "configMap" in one)
+
+    assert mounted(built(copied / "overlays" / "production")) != mounted(resources("production"))
+
+
+def test_next_version_begins_with_productions_backup_and_writes_its_own_elsewhere() -> None:
+    """Its first container recovers the home from where production's stream goes; production's does not."""
+
+    def backups(name: str) -> dict[str, str]:
+        named = [each for each in resources(name) if each["metadata"]["name"] == "kite-backup"]
+        return next(dict(each["data"]) for each in named if each["kind"] == "ConfigMap")
+
+    home = service("next")["spec"]["rayClusterConfig"]["workerGroupSpecs"][0]["template"]["spec"]
+    first, present, following = home["initContainers"][0], backups("production"), backups("next")
+    (named,) = [one for one in first["env"] if one["name"] == "KITE_BACKUP_TARGET"]
+
+    assert first["command"] == ["python", "-m", "tasks.prepare", "home"]
+    assert named["valueFrom"]["configMapKeyRef"] == {"name": "kite-backup", "key": "recover-from"}
+    assert following["recover-from"] == present["target"] != following["target"]
+    assert present["recover-from"] == ""

@@ -10,7 +10,7 @@ import subprocess
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ import httpx
 import pytest
 
 from data.errors import InvalidValueError
-from tasks import compose_setup, traffic
+from tasks import compose_setup, manifests, traffic
 from tests.deploy_tools import ROOT, tool
 
 CALLERS = 1_000
@@ -64,19 +64,13 @@ class Proxy:
         self.share = folder / "share.conf"
         assert compose_setup.main(["certificate", "--folder", str(folder)]) == 0
         text = (ROOT / "configs" / "nginx" / "nginx.conf").read_text()
-        for old, new in (
-            ("server kite:8000", f"server {upstream}"),
-            (" /tmp/", f" {folder}/"),
-            ("/etc/nginx/certificates", str(folder)),
-            ("/etc/nginx/share.conf", str(self.share)),
-            ("listen 8443", f"listen 127.0.0.1:{self.port}"),
-            ("/dev/stdout", str(folder / "access.log")),
-            ("/dev/stderr", str(folder / "error.log")),
-            ("worker_processes auto", "worker_processes 1"),
-        ):
-            assert old in text, old
-            text = text.replace(old, new)
-        (folder / "nginx.conf").write_text(text)
+        places = {
+            "server kite:8000": f"server {upstream}",
+            "/etc/nginx/certificates": str(folder),
+            "/etc/nginx/share.conf": str(self.share),
+            "listen 8443": f"listen 127.0.0.1:{self.port}",
+        }
+        (folder / "nginx.conf").write_text(placed(text, folder, places))
         self.command = [self.nginx, "-e", str(folder / "error.log"), "-c", str(folder / "nginx.conf")]
 
     def tell(self, *words: str) -> int:
@@ -98,6 +92,30 @@ class Proxy:
             }
 
 
+def placed(text: str, folder: Path, places: Mapping[str, str]) -> str:
+    """A shipped configuration with places of a test for those of a container."""
+    everywhere = {
+        " /tmp/": f" {folder}/",
+        "/dev/stdout": str(folder / "access.log"),
+        "/dev/stderr": str(folder / "error.log"),
+        "worker_processes auto": "worker_processes 1",
+    }
+    for old, new in {**everywhere, **places}.items():
+        assert old in text, old
+        text = text.replace(old, new)
+    return text
+
+
+@contextlib.contextmanager
+def running(command: Sequence[str]) -> Iterator[None]:
+    process = subprocess.Popen([*command, "-g", "daemon off;"])
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
 @pytest.fixture
 def versions() -> Iterator[tuple[Version, Version]]:
     both = Version("present"), Version("next")
@@ -111,13 +129,9 @@ def versions() -> Iterator[tuple[Version, Version]]:
 def proxy(tmp_path: Path, versions: tuple[Version, Version]) -> Iterator[Proxy]:
     made = Proxy(tmp_path, versions[0].address)
     assert traffic.main(["--file", str(made.share), "back"]) == 0
-    process = subprocess.Popen([*made.command, "-g", "daemon off;"])
-    try:
+    with running(made.command):
         _until(lambda: made.shares(callers=1) == {"0": "present"})
         yield made
-    finally:
-        process.terminate()
-        process.wait(10)
 
 
 def test_tenth_of_callers_gets_the_next_version_and_everybody_is_back_in_one_command(
@@ -171,6 +185,36 @@ def test_reload_under_load_loses_no_request(proxy: Proxy, versions: tuple[Versio
     assert set(seen) == {200}
 
 
+def test_pods_nginx_shares_callers_out_by_the_address_that_the_ingress_names(
+    tmp_path: Path, versions: tuple[Version, Version]
+) -> None:
+    """On Kubernetes every connection comes from the Ingress, whose word of who calls is taken alone."""
+    share, port, log = tmp_path / "share.conf", _free_port(), tmp_path / "error.log"
+    share.write_text(traffic.share_text(versions[1].address, 50.0))
+    places = {
+        "server kite-serve-svc:8000": f"server {versions[0].address}",
+        "/etc/kite/share.conf": str(share),
+        "listen 8080": f"listen 127.0.0.1:{port}",
+        "set_real_ip_from 10.0.0.0/8": "set_real_ip_from 127.0.0.1/32",
+    }
+    file = tmp_path / "nginx.conf"
+    file.write_text(placed(manifests.POD_NGINX.read_text(), tmp_path, places))
+
+    with running([tool("nginx", "nginx-light"), "-e", str(log), "-c", str(file)]):
+        client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=10.0)
+
+        def answered(address: str) -> str:
+            return client.post("/verify", json={}, headers={"X-Forwarded-For": address}).text
+
+        _until(lambda: answered("198.51.100.1"))
+        callers = [f"198.51.100.{number}" for number in range(1, 201)]
+        first = {caller: answered(caller) for caller in callers}
+        through = {caller: answered(f"203.0.113.9, {caller}") for caller in callers}
+
+    assert 60 < Counter(first.values())["next"] < 140
+    assert through == first
+
+
 @pytest.mark.parametrize(
     ("address", "share"), [("next:8000; evil", 5.0), ("next", 5.0), ("next:80", 101.0), ("next:80", 0.001)]
 )
@@ -183,6 +227,7 @@ def test_share_that_cannot_be_is_refused(address: str, share: float) -> None:
 def test_shipped_share_is_everything_to_the_present_version() -> None:
     """As the command writes it."""
     assert traffic.FILE.read_text() == traffic.share_text()
+    assert manifests.POD_NGINX.with_name("share.conf").read_text() == traffic.share_text()
 
 
 def _until(holds: Any) -> None:

@@ -93,6 +93,54 @@ def test_backup_and_its_check_leave_a_mark(tmp_path: Path, capsys: pytest.Captur
     assert capsys.readouterr().err == ""
 
 
+def test_empty_home_is_recovered_and_one_that_has_a_ledger_is_left(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A next version's pod begins with the present one's knowledge; started again, it keeps its own."""
+    from data.keeper import Keeper
+    from tests.fakes import FakeVectorSink
+
+    def written(home: Path, *names: str) -> Keeper:
+        keeper = Keeper(home, SystemClock(), FakeVectorSink())
+        for name in names:
+            keeper.append([put_source(Source(name, name), SHARED_TENANT)])
+        return keeper
+
+    present, following = tmp_path / "present", tmp_path / "next"
+    written(present, "zoo", "reef").close()
+    target = ["--target", str(tmp_path / "target"), "--env", "testing"]
+    assert backup.main(["create", *target, "--set", f"home={present}"]) == 0
+    command = ["home", *target, "--set", f"home={following}"]
+    capsys.readouterr()
+
+    assert prepare.main(["home", "--env", "testing", "--set", f"home={following}"]) == 0
+    assert prepare.main(command) == 0
+    keeper = written(following, "river")
+    position = keeper.knowledge_seq()
+    keeper.close()
+    assert prepare.main(command) == 0
+    keeper = written(following)
+    assert keeper.knowledge_seq() == position == 3
+    keeper.close()
+    told = capsys.readouterr().out.splitlines()
+    assert told == [
+        "No backups are named: nothing is recovered.",
+        "The home is recovered as of position 2.",
+        "There is a home already: nothing is recovered.",
+    ]
+
+
+def test_home_without_a_backup_to_come_from_is_not_begun(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A pod that starts empty in silence would answer without knowledge."""
+    (tmp_path / "target").mkdir()
+    place = ["--target", str(tmp_path / "target"), "--env", "testing", "--set", f"home={tmp_path / 'home'}"]
+
+    assert prepare.main(["home", *place]) == 2
+    assert "no backup" in capsys.readouterr().err
+
+
 def test_stream_leaves_a_mark_every_few_seconds_only(tmp_path: Path) -> None:
     """However often it copies."""
     settings = settings_of(tmp_path)
