@@ -58,7 +58,7 @@ class KeeperActor(Traced):
 
     def __init__(self, settings: dict[str, Any]) -> None:
         from cluster.jobs import JobsThread
-        from cluster.wiring import open_audit, open_eraser, open_keeper
+        from cluster.owned import open_audit, open_eraser, open_keeper
         from data.lookup import LocalReader
 
         chosen = msgspec.convert(settings, Settings)
@@ -203,7 +203,7 @@ class PassageIndexActor(Traced):
     SERVICE = "kite-passage-index"
 
     def __init__(self, settings: dict[str, Any]) -> None:
-        from cluster.wiring import open_passage_vectors
+        from cluster.owned import open_passage_vectors
 
         self._settings = msgspec.convert(settings, Settings)
         self._index = open_passage_vectors(self._settings)
@@ -226,7 +226,7 @@ class PassageIndexActor(Traced):
 
     def rebuild(self) -> int:
         """Build the index anew from the ledger while the old one serves; return the position reached."""
-        from cluster.wiring import ledger_of
+        from cluster.owned import ledger_of
 
         with ledger_of(self._settings) as ledger:
             return self._index.rebuild(ledger.read_sound)

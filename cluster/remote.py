@@ -46,7 +46,7 @@ from data.codec import (
     WANTED,
     LookUp,
 )
-from data.erasure import Erased, Remains
+from data.erased import Erased, Remains
 from data.errors import (
     IndexUnavailableError,
     KiteError,
@@ -100,7 +100,9 @@ class ActorLink:
         if current() is None:
             return self._call(method, args)
         with span(f"{self._name}/{method}", rpc(self._name, method), Kind.CLIENT):
-            result, recorded = self._call("traced", (context(), method, args))
+            if not (here := context()):
+                return self._call(method, args)
+            result, recorded = self._call("traced", (here, method, args))
             take(recorded)
             return result
 

@@ -38,7 +38,7 @@ class VectorsActor(Traced):
     SERVICE = "kite-vectors"
 
     def __init__(self, settings: dict[str, Any], number: int) -> None:
-        from cluster.wiring import open_datasets
+        from cluster.owned import open_datasets
 
         self._datasets = open_datasets(msgspec.convert(settings, Settings), number)
 

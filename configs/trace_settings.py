@@ -16,8 +16,8 @@ class TraceSettings(Part, frozen=True):
     ``endpoint`` is a collector's address for OTLP over HTTP, such as ``http://collector:4318/v1/traces``;
     headers that it asks for stand in the environment (``OTEL_EXPORTER_OTLP_HEADERS``). ``sample_ratio`` is
     the share of requests that are sent there, beside those whose caller sets the sampled flag of
-    ``traceparent`` and all jobs. With ``slow_ms`` every request is recorded, and one that takes so many
-    milliseconds is sent there too and logged with the times of its stages.
+    ``traceparent`` and all jobs. With ``slow_ms`` every request is recorded where it comes in, and one that
+    takes so many milliseconds is sent there too and logged with the times of its stages.
     """
 
     endpoint: str | None = None

@@ -13,7 +13,7 @@ import hashlib
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -25,6 +25,7 @@ from data.claims import DEFAULT_TENANT, SHARED_TENANT, TenantId
 from data.compaction import old_copies
 from data.datasets.changes import delete_dataset
 from data.datasets.erasing import dataset_ids, held_folders, remove_folders
+from data.erased import Erased, Remains
 from data.errors import (
     ConflictError,
     CorruptDataError,
@@ -48,40 +49,6 @@ RETRY_S = 5.0
 _LOG = logging.getLogger(__name__)
 #: Where the passage vectors lie, under the home.
 _VECTORS = Path("vectors") / "passages"
-
-
-@dataclass(frozen=True, slots=True)
-class Erased:
-    """The proof. ``before`` and ``after`` count what each store had of the tenant; ``after`` is all zeros.
-
-    ``seq`` is the row that asked for it, ``head`` the chain's end before it (hex). ``backups`` still hold the
-    tenant until they are pruned, ``copies`` are files under the home for a person to decide on. ``sha256``
-    is that of the rest as JSON with sorted keys.
-    """
-
-    tenant: TenantId
-    at: str
-    seq: int
-    head: str
-    before: dict[str, int]
-    after: dict[str, int]
-    backups: tuple[str, ...] = ()
-    copies: tuple[str, ...] = ()
-    lineage: str = ""
-    sha256: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Remains:
-    """What ``verify_erased`` found: counts by store, all zero where the tenant is gone."""
-
-    tenant: TenantId
-    counts: dict[str, int] = field(default_factory=dict)
-
-    @property
-    def is_gone(self) -> bool:
-        """Whether nothing was found."""
-        return not any(self.counts.values())
 
 
 class Eraser:

@@ -6,7 +6,7 @@ actors.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,3 +45,7 @@ class Parts:
     syntax_folder: Path | None = None
     datasets: VectorDatasets | None = None
     board: BoardReader | None = None
+
+    def edition(self) -> Hashable | None:
+        """Return what is other after every write but verdicts, ``None`` where only the reader can say."""
+        return self.board.edition() if self.board else None

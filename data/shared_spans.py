@@ -19,7 +19,9 @@ class _Common(Recording):
     __slots__ = ("_members",)
 
     def __init__(self, members: Sequence[OpenSpan]) -> None:
-        super().__init__(members[0].recording.trace_id, members[0].recording.service)
+        first = members[0].recording
+        travels = any(one.recording.travels for one in members)
+        super().__init__(first.trace_id, first.service, travels=travels)
         self._members = members
 
     def kept_id(self) -> str:

@@ -36,7 +36,8 @@ class Tracer:
 
     Of traces without a sampled flag of their caller's, ``ratio`` are kept, chosen by their ids; with
     ``slow_ms`` those that take at least as long are kept too, and told to ``tell_slow``. Without ``keep``
-    none are kept. Without ``keep`` and ``slow_ms`` nothing is recorded.
+    none are kept. Without ``keep`` and ``slow_ms`` nothing is recorded. What may only turn out to be slow is
+    recorded in this process alone: every process recording every request costs too much of the throughput.
     """
 
     def __init__(
@@ -98,7 +99,7 @@ class Trace(Recording):
     root: OpenSpan
 
     def __init__(self, tracer: Tracer, trace_id: int, *, sampled: bool) -> None:
-        super().__init__(trace_id, tracer.service)
+        super().__init__(trace_id, tracer.service, travels=sampled)
         self._tracer = tracer
         self._sampled = sampled
         self._closed = self._kept = False

@@ -68,7 +68,10 @@ _DECODER = msgspec.msgpack.Decoder(Bundle)
 
 
 class Recording:
-    """Collects spans of one trace in one process. Any thread may add."""
+    """Collects spans of one trace in one process. Any thread may add.
+
+    ``travels``: other processes record their part, too.
+    """
 
     __slots__ = (
         "_adopted",
@@ -80,11 +83,13 @@ class Recording:
         "service",
         "spans",
         "trace_id",
+        "travels",
     )
 
-    def __init__(self, trace_id: int, service: str) -> None:
+    def __init__(self, trace_id: int, service: str, *, travels: bool = True) -> None:
         self.trace_id = trace_id
         self.service = service
+        self.travels = travels
         self.spans: list[Span] = []
         self.blobs: list[bytes] = []
         self.dropped = 0
@@ -284,9 +289,9 @@ def current() -> OpenSpan | None:
 
 
 def context() -> str:
-    """Return the context of the span that is going on here, for another process; empty where none is."""
+    """Return the context of what is going on here, for another process; empty if it is to record nothing."""
     here = CURRENT.get()
-    return "" if here is None else here.context()
+    return "" if here is None or not here.recording.travels else here.context()
 
 
 def take(blob: bytes) -> None:
@@ -305,7 +310,8 @@ def exemplar() -> dict[str, str] | None:
 
 def told_on() -> str:
     """Return the context of the span that is going on here, for work that is done later: where it is kept."""
-    return context() if exemplar() else ""
+    here = CURRENT.get()
+    return "" if here is None or not here.recording.kept_id() else here.context()
 
 
 def carried(call: Callable[P, R]) -> Callable[P, R]:

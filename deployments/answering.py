@@ -25,6 +25,7 @@ from data.claims import Rejected
 from data.errors import UnavailableError
 from data.parts import Parts
 from data.questions import Question
+from data.standing import unknown_edition
 from data.verdicts import Verdict
 from deployments.assembly import build_calibration_desk, build_calibrations, build_retriever, build_verifier
 from deployments.calibration import CalibrationDesk, TenantCalibrations
@@ -61,7 +62,7 @@ class News:
     """
 
     words: Callable[[int], AccessChanges]
-    edition: Callable[[], Hashable | None] = lambda: None
+    edition: Callable[[], Hashable | None] = unknown_edition
     refresh_s: float = REFRESH_S
     monotonic: Callable[[], float] = time.monotonic
 
@@ -214,5 +215,4 @@ def build_answering(
             verifier.succeed(before.verifier)
         return Prepared(settings, verifier, retriever.model_bundle, calibrations)
 
-    words, board = parts.reader.access_changes, parts.board
-    return Answering(start, prepare, News(words, board.edition) if board else News(words))
+    return Answering(start, prepare, News(parts.reader.access_changes, parts.edition))

@@ -165,7 +165,7 @@ def build_calibrations(parts: Parts, retriever: Retriever) -> TenantCalibrations
     if parts.conformal is None:
         return None
     return TenantCalibrations(
-        parts.reader, parts.conformal, model_bundle=retriever.model_bundle, board=parts.board
+        parts.reader, parts.conformal, model_bundle=retriever.model_bundle, edition=parts.edition
     )
 
 

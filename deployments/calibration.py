@@ -23,7 +23,7 @@ from data.models.conformal import ConformalLabels
 from data.models.drift import Coverage
 from data.models.tenant_calibration import TenantCalibration, fit_tenant, learning_curve
 from data.questions import Question
-from data.standing import BoardReader
+from data.standing import unknown_edition
 from data.verdicts import VERDICT_LABELS
 from deployments.calibration_report import Standing, calibration_report, drift_of
 
@@ -83,12 +83,12 @@ class TenantCalibrations:
         shipped: ConformalLabels,
         *,
         model_bundle: str,
-        board: BoardReader | None = None,
+        edition: Callable[[], Hashable | None] = unknown_edition,
     ) -> None:
         self._reader = reader
         self._shipped = shipped
         self._bundle = model_bundle
-        self._board = board
+        self._edition = edition
         self._memory = _Memory(REMEMBERED)
         self._marks = _Memory(REMEMBERED_MARKS)
 
@@ -129,9 +129,6 @@ class TenantCalibrations:
 
     def _queries(self, questions: Sequence[Question]) -> list[CalibrationQuery]:
         return [self.query(question.claim.tenant, _position(question)) for question in questions]
-
-    def _edition(self) -> tuple[str, int] | None:
-        return self._board.edition() if self._board else None
 
     def at(self, query: CalibrationQuery, mark: CalibrationMark) -> TenantCalibration | None:
         """Return the calibration that a mark stands for, fitted unless it is remembered."""

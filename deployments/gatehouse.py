@@ -7,7 +7,7 @@ but keys and tenants can be made before the door is closed.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, replace
 
 import msgspec
@@ -24,9 +24,10 @@ from data.access.tokens import JwtVerifier, TokenIssuer
 from data.audit.buffer import AuditTrail
 from data.audit.port import AuditSink
 from data.claims import TenantId
-from data.erasure import Erased
+from data.erased import Erased
 from data.limits.policy import LimitOverrides
 from data.ports import Clock, KeyValueStore
+from data.standing import unknown_edition
 from deployments.api.address import address_reader
 from deployments.door import KeyedDoor
 from deployments.limiter import Limiter, headers
@@ -41,7 +42,7 @@ class AccessParts:
     """What access rests on: the keeper's keys and tenants, its audit, the shared store, and the secrets.
 
     ``fetch`` reads the issuer's public keys from an address that the settings name; ``erase`` erases a tenant
-    on a subject's word. ``monotonic`` tells the age of what is known.
+    on a subject's word. ``monotonic`` tells the age of what is known, ``edition`` whether there is more.
     """
 
     ledger: AccessLedger
@@ -52,6 +53,7 @@ class AccessParts:
     fetch: Fetch
     erase: Callable[[TenantId, str], Erased] | None = None
     monotonic: Callable[[], float] = time.monotonic
+    edition: Callable[[], Hashable | None] = unknown_edition
 
 
 def build_access(settings: Settings, parts: AccessParts) -> AccessServices:
@@ -63,7 +65,10 @@ def build_access(settings: Settings, parts: AccessParts) -> AccessServices:
     directory = None
     if settings.auth.mode == "required":
         directory = AccessDirectory(
-            parts.ledger.access_changes, refresh_s=settings.auth.refresh_s, monotonic=parts.monotonic
+            parts.ledger.access_changes,
+            refresh_s=settings.auth.refresh_s,
+            monotonic=parts.monotonic,
+            edition=parts.edition,
         )
     limiter = _limiter(settings, parts, directory)
     access = AccessServices(

@@ -6,13 +6,14 @@ Called by the workers' replica and by tests; both handlers answer through the ve
 from __future__ import annotations
 
 import asyncio
-import time
+from collections.abc import Callable, Hashable
 
 from configs.schema import Settings
 from data.access.desk import AccessLedger
 from data.access.directory import AccessDirectory
 from data.claims import TenantId
 from data.parts import Parts
+from data.standing import unknown_edition
 from data.traces import Tracer
 from deployments.assembly import check_framework_settings
 from deployments.stream_handler import StreamVerifyHandler
@@ -20,13 +21,13 @@ from deployments.task_handler import WHOLE_ATTEMPTS, Answer, Standing, VerifyHan
 from deployments.task_standing import TenantStanding
 
 
-def build_standing(settings: Settings, ledger: AccessLedger) -> Standing:
+def build_standing(
+    settings: Settings, ledger: AccessLedger, edition: Callable[[], Hashable | None] = unknown_edition
+) -> Standing:
     """Return what tells whether a tenant's tasks are still done: everybody's where nobody needs a key."""
     if settings.auth.mode != "required":
         return everybody
-    directory = AccessDirectory(
-        ledger.access_changes, refresh_s=settings.auth.refresh_s, monotonic=time.monotonic
-    )
+    directory = AccessDirectory(ledger.access_changes, refresh_s=settings.auth.refresh_s, edition=edition)
     return TenantStanding(directory)
 
 

@@ -65,7 +65,7 @@ class QueueReplica:
         parts = remote_parts(chosen)
         meter = Meter()
         self._answering = _answering(chosen, parts, meter)
-        standing = build_standing(chosen, RemoteReader())
+        standing = build_standing(chosen, RemoteReader(), parts.edition)
         tracer = open_tracer(chosen, QUEUE_SERVICE) if chosen.traces.is_on else None
         answer = meter.counted(self._answering.answer)
         self._handler = build_task_handler(chosen, answer, loop, standing, tracer=tracer)

@@ -278,6 +278,7 @@ def _access_parts(settings: Settings, parts: Parts) -> AccessParts:
         clock=parts.clock,
         secrets=access_secrets(home_of(settings)),
         fetch=fetch_https,
+        edition=parts.edition,
         erase=lambda tenant, actor: RemoteEraser().erase(tenant, actor=actor),
     )
 
@@ -323,7 +324,9 @@ def ask_replica(handle: DeploymentHandle[Any], *own: bytes) -> AskFramework:
         if current() is None:
             return decode_outcomes(await handle.verify.remote(blob, *own))
         with span("call", RPC, Kind.CLIENT):
-            outcomes, recorded = await handle.traced.remote(context(), blob, *own)
+            if not (here := context()):
+                return decode_outcomes(await handle.verify.remote(blob, *own))
+            outcomes, recorded = await handle.traced.remote(here, blob, *own)
             take(recorded)
         return decode_outcomes(outcomes)
 

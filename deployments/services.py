@@ -20,7 +20,7 @@ from data.audit.port import AuditSink
 from data.claims import Rejected, TenantId
 from data.datasets.ports import VectorDatasets
 from data.datasets.transfer_desk import Transfers
-from data.erasure import Erased
+from data.erased import Erased
 from data.ports import Clock, KeyValueStore
 from data.questions import Question
 from data.traces import Tracer

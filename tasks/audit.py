@@ -62,7 +62,7 @@ def opened(settings: Settings, *, home_stopped: bool) -> Iterator[AuditSink]:
         UnavailableError: nothing is running. StoreUnavailableError: a keeper has the home open.
     """
     if home_stopped:
-        from cluster.wiring import open_audit
+        from cluster.owned import open_audit
 
         with hold_home(home_of(settings) / "ledger" / "lock"):
             log = open_audit(settings)

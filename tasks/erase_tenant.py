@@ -25,7 +25,8 @@ from data.backups.sealing import sealer_from
 from data.backups.source import LedgerSource, ledger_path
 from data.backups.targets import open_target
 from data.claims import TenantId, tenant_id
-from data.erasure import Erased, Remains, backups_with
+from data.erased import Erased, Remains
+from data.erasure import backups_with
 from data.errors import InvalidValueError, KiteError
 from tasks.maintenance import stopped_keeper
 from tasks.session import add_settings_arguments, connect, settings_from
@@ -94,7 +95,7 @@ def exit_code(found: Erased | Remains) -> int:
 @contextmanager
 def _eraser(settings: Settings, *, home_stopped: bool) -> Iterator[Erasing]:
     if home_stopped:
-        from cluster.wiring import open_eraser
+        from cluster.owned import open_eraser
 
         with stopped_keeper(settings, with_vectors=True) as keeper:
             yield open_eraser(settings, keeper)

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from cluster.head import home_of
 from cluster.names import KEEPER
-from cluster.wiring import open_embedder, open_passage_vectors
+from cluster.owned import open_passage_vectors
+from cluster.wiring import open_embedder
 from configs.schema import Settings
 from data.clock import SystemClock
 from data.errors import KiteError, StoreUnavailableError

@@ -16,7 +16,8 @@ from typing import Any, Literal, TypeVar
 
 import msgspec
 
-from cluster.wiring import local_parts, open_models, remote_parts
+from cluster.owned import local_parts
+from cluster.wiring import open_models, remote_parts
 from configs.live import LiveSettings
 from configs.schema import Settings
 from data.claims import Rejected, TenantId, make_claim

@@ -9,12 +9,13 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 
 from data.access.desk import implicit_tenants
 from data.access.records import AccessChanges, KeyRecord, TenantRecord
 from data.claims import TenantId
 from data.errors import StoreUnavailableError, UnavailableError
+from data.standing import unknown_edition
 
 #: Seconds until the keeper is asked again after it did not answer.
 RETRY_S = 0.1
@@ -25,7 +26,8 @@ class AccessDirectory:
     """The last record of every key and tenant. Any thread.
 
     ``changes(after_seq)`` asks the keeper. Before a lookup see to it that the directory ``is_fresh``, or
-    ``refresh`` it, which waits for the keeper: lookups themselves never wait.
+    ``refresh`` it, which waits for the keeper: lookups themselves never wait. ``edition`` is other when there
+    may be something new, ``None`` where nobody knows: while it stays, nobody is asked.
     """
 
     def __init__(
@@ -35,8 +37,11 @@ class AccessDirectory:
         refresh_s: float,
         dead_after_s: float = 1.0,
         monotonic: Callable[[], float] = time.monotonic,
+        edition: Callable[[], Hashable | None] = unknown_edition,
     ) -> None:
         self._changes = changes
+        self._edition = edition
+        self._known: Hashable | None = None
         self._refresh_s = refresh_s
         self._dead_after_s = dead_after_s
         self._now = monotonic
@@ -48,8 +53,11 @@ class AccessDirectory:
         self._tenants: dict[TenantId, TenantRecord] = implicit_tenants()
 
     def is_fresh(self) -> bool:
-        """Return whether what is known is younger than ``refresh_s``."""
-        return self._now() - self._as_of < self._refresh_s
+        """Return whether what is known is younger than ``refresh_s``, or nothing was written since."""
+        now = self._now()
+        if self._known is not None and self._edition() == self._known:
+            self._as_of = now
+        return now - self._as_of < self._refresh_s
 
     def is_alive(self) -> bool:
         """Return whether what is known is young enough to be answered from."""
@@ -99,7 +107,7 @@ class AccessDirectory:
 
     def _ask(self) -> None:
         # Known as of the moment before asking: what is written after it may be missing from the answer.
-        asked_at = self._now()
+        edition, asked_at = self._edition(), self._now()
         keys, tenants = self._keys, self._tenants
         try:
             found = self._changes(self._seq)
@@ -112,4 +120,4 @@ class AccessDirectory:
         self._keys = keys | {record.id: record for record in found.keys}
         self._tenants = tenants | {record.id: record for record in found.tenants}
         self._seq = found.seq
-        self._as_of = asked_at
+        self._known, self._as_of = edition, asked_at

@@ -17,7 +17,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from cluster.wiring import embedder_folder, local_parts
+from cluster.owned import local_parts
+from cluster.wiring import embedder_folder
 from configs.schema import Settings
 from data.changes import load_segment
 from data.claims import Rejected, make_claim

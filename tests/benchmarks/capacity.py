@@ -18,7 +18,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from cluster.wiring import embedder_folder, local_parts
+from cluster.owned import local_parts
+from cluster.wiring import embedder_folder
 from configs.load import load_settings
 from configs.schema import Settings
 from data.claims import make_claim

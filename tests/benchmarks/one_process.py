@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import uvicorn
 
-from cluster.wiring import local_parts
+from cluster.owned import local_parts
 from configs.schema import Settings
 from data.parts import Parts
 from deployments.api.asgi import create_app

@@ -29,7 +29,8 @@ from typing import Any
 
 import msgspec
 
-from cluster.wiring import embedder_folder, local_parts
+from cluster.owned import local_parts
+from cluster.wiring import embedder_folder
 from configs.load import load_settings
 from configs.schema import Settings
 from data import changes

@@ -27,8 +27,8 @@ import psutil
 
 from cluster import head as ray_head
 from cluster.head import RunningHead
+from cluster.owned import local_parts
 from cluster.processes import processes_of
-from cluster.wiring import local_parts
 from configs.load import load_settings
 from configs.schema import Settings
 from data.changes import load_segment

@@ -23,8 +23,8 @@ from typing import Any
 
 import msgspec
 
+from cluster.owned import local_parts
 from cluster.traces import tracing
-from cluster.wiring import local_parts
 from configs.load import load_settings
 from configs.schema import Settings
 from configs.trace_settings import TraceSettings

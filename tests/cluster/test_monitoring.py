@@ -109,13 +109,14 @@ def kill(kite: Kite, framework: str) -> None:
 def test_every_query_returns_data_and_a_dead_framework_fires_its_alert_alone(
     kite: Kite, watching: Prometheus, tmp_path: Path
 ) -> None:
-    """Requests, a backup and its stream; then a framework is kept down, and let up again."""
+    """A thousand requests, a backup and its stream; then a framework is kept down, and let up again."""
     place = ["--target", str(tmp_path / "backups"), "--set", f"home={kite.home}", "--env", "testing"]
     assert backup.main(["create", *place]) == 0
     assert backup.main(["verify", *place]) == 0
     asked = expressions()
     with streaming(kite.home, tmp_path / "backups"):
         silent = dict(asked)
+        ask(kite, 1_000)
         until(lambda: watching.query("http_requests_total"), lambda: "nothing was scraped")
 
         def answered() -> bool:

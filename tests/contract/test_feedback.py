@@ -336,7 +336,9 @@ def test_recalibrated_verdict_teaches_from_the_row_before_recalibration(house: H
 
 def test_calibration_is_remembered_until_somebody_says_something(house: House) -> None:
     """With the board, a known calibration asks nobody; new words and decisions are heard at once."""
-    calibrations = TenantCalibrations(house.reader, SHIPPED, model_bundle="m1", board=BoardReader(house.home))
+    calibrations = TenantCalibrations(
+        house.reader, SHIPPED, model_bundle="m1", edition=BoardReader(house.home).edition
+    )
     question = Question(Claim("Claim number 1.", A), ("empirical",))
     unasked = calibrations.remembered([question])
     none_yet = calibrations.of([question])

@@ -210,3 +210,81 @@ def test_many_threads_ask_the_keeper_once(source: Source, time: Time) -> None:
 
     assert found == [KEY] * 8
     assert source.asked == [0]
+
+
+class Editions:
+    """What a board shows: an edition, or nothing."""
+
+    def __init__(self) -> None:
+        self.shown: tuple[str, int] | None = ("board", 1)
+
+    def __call__(self) -> tuple[str, int] | None:
+        return self.shown
+
+
+def test_keeper_is_not_asked_while_the_edition_stays(source: Source, time: Time) -> None:
+    """However long that is: what is known is as good as new."""
+    directory = AccessDirectory(source, refresh_s=0.5, monotonic=time, edition=Editions())
+    source.put(1, KEY)
+    directory.refresh()
+    time.now += 3_600.0
+
+    assert directory.is_fresh()
+    assert directory.key(KEY.id) == KEY
+    directory.refresh()
+    assert source.asked == [0]
+
+
+def test_another_edition_is_asked_for_after_the_time_that_holds_without_one(
+    source: Source, time: Time
+) -> None:
+    """Writes of knowledge change it too, so that a busy ledger is asked no oftener than before."""
+    editions = Editions()
+    directory = AccessDirectory(source, refresh_s=0.5, monotonic=time, edition=editions)
+    source.put(1, KEY)
+    directory.refresh()
+    time.now += 100.0
+    assert directory.is_fresh()
+    editions.shown = ("board", 2)
+    source.put(2, replace(KEY, name="ended"))
+
+    time.now += 0.4
+    assert directory.is_fresh()
+    time.now += 0.2
+    assert not directory.is_fresh()
+    directory.refresh()
+    found = directory.key(KEY.id)
+    assert found is not None
+    assert found.name == "ended"
+
+
+@pytest.mark.parametrize("shown", [None, ("another keeper's board", 1)])
+def test_what_no_living_keeper_vouches_for_grows_old(
+    source: Source, time: Time, shown: tuple[str, int] | None
+) -> None:
+    """A keeper that died takes its board along, so nobody is let in on its word."""
+    editions = Editions()
+    directory = AccessDirectory(source, refresh_s=0.5, monotonic=time, edition=editions)
+    directory.refresh()
+    editions.shown, source.away = shown, True
+    time.now += 1.5
+
+    assert not directory.is_fresh()
+    with pytest.raises(StoreUnavailableError, match="try again"):
+        directory.key(KEY.id)
+
+
+def test_what_is_written_while_the_keeper_answers_is_asked_for_again(source: Source, time: Time) -> None:
+    """The edition is looked at before asking."""
+    editions = Editions()
+
+    def answers(after_seq: int) -> AccessChanges:
+        found = source(after_seq)
+        editions.shown = ("board", 2)
+        return found
+
+    directory = AccessDirectory(answers, refresh_s=0.5, monotonic=time, edition=editions)
+    directory.refresh()
+    time.now += 0.6
+
+    assert not directory.is_fresh()

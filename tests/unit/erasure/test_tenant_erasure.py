@@ -14,7 +14,8 @@ from data.access.roles import Role
 from data.backups.source import lineage_of
 from data.catalogue import CatalogueKind, CatalogueQuery
 from data.claims import DEFAULT_TENANT, SHARED_TENANT, TenantId
-from data.erasure import Erased, Eraser, digest
+from data.erased import Erased
+from data.erasure import Eraser, digest
 from data.errors import ForbiddenError, InvalidValueError, NotFoundError
 from data.feedback import CalibrationMode
 from data.keeper import Keeper

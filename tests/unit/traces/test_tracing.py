@@ -305,3 +305,22 @@ def test_trace_of_too_many_spans_is_cut_and_says_so(kept: Kept) -> None:
     (spans,) = kept.traces.values()
     assert len(spans) <= 1_001
     assert {each.name: each for each in spans}["r"].attributes["kite.spans_dropped"] >= 100
+
+
+def test_other_processes_record_only_what_is_chosen(kept: Kept) -> None:
+    """A request that may turn out to be slow is recorded where it came in; a group travels with any of it."""
+    tracer = Tracer("s", keep=kept, slow_ms=1_000.0)
+    with tracer.root("unchosen", Kind.SERVER) as first:
+        alone = context()
+        with tracer.root("chosen", Kind.SERVER, always=True) as second:
+            chosen = context()
+            assert isinstance(first, OpenSpan)
+            assert isinstance(second, OpenSpan)
+            with Shared("batch", [first, second]):
+                together = context()
+            with Shared("batch", [first]):
+                still_alone = context()
+
+    assert alone == still_alone == ""
+    assert parsed(chosen)
+    assert parsed(together)

@@ -1,0 +1,174 @@
+"""What the process that has a home opens itself: the keeper, its indexes, the vector datasets, or everything.
+
+The other half of the composition root (:mod:`cluster.wiring`), apart so that replicas, which open links to
+the actors, need not load it: half a second of a core each (measured by ``-X importtime``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from cluster.head import home_of
+from cluster.remote import RemoteModels, RemoteReader, RemoteVectors
+from cluster.vectors import place_of
+from cluster.wiring import AGGREGATOR, SYNTAX, model_folder, open_models, open_queue, open_store
+from configs.schema import Settings
+from data.audit.log import FOLDER, AuditLog
+from data.clock import SystemClock
+from data.codec import ENTRIES
+from data.datasets.service import DatasetsConfig, LocalVectorDatasets
+from data.erasure import Eraser
+from data.keeper import Keeper
+from data.ledger import Entry, Ledger
+from data.lookup import LocalReader
+from data.models.conformal import load_conformal
+from data.models.embedding import IdentifiedEmbedder
+from data.models.reliability import load_reliability
+from data.parts import Parts
+from data.views.sparql_runner import SparqlLimits
+from data.views.vectors import PassageVectors, ReadEntries
+
+#: How long the index waits for the models, which load while it starts: on a loaded machine, a minute or more.
+MODELS_START_S = 180.0
+
+
+def open_keeper(settings: Settings) -> Keeper:
+    """Return the keeper over this home, its vector index being the index actor."""
+    # The index starts at the same time and waits for the models: an actor that fails at its start stays down.
+    RemoteVectors(patience_s=MODELS_START_S).applied_seq()
+    keeper = Keeper(home_of(settings), SystemClock(), RemoteSink(RemoteVectors()))
+    keeper.limit_queries(sparql_limits(settings))
+    return keeper
+
+
+def open_audit(settings: Settings) -> AuditLog:
+    """Return the audit of this home; the process that has the keeper opens it."""
+    return AuditLog(home_of(settings) / FOLDER, SystemClock())
+
+
+def open_eraser(settings: Settings, keeper: Keeper) -> Eraser:
+    """Return who erases tenants of this home; the process that has the keeper opens it."""
+    return Eraser(keeper, open_store(settings), home_of(settings), SystemClock(), queue=open_queue(settings))
+
+
+def sparql_limits(settings: Settings) -> SparqlLimits:
+    """Return what one SPARQL query may take."""
+    chosen = settings.sparql
+    return SparqlLimits(chosen.timeout_s, chosen.memory_mb * 2**20, chosen.rows, chosen.workers)
+
+
+def open_passage_vectors(settings: Settings, embedder: IdentifiedEmbedder | None = None) -> PassageVectors:
+    """Return the passage index of this home, caught up with the ledger."""
+    from data.vectors.faiss import FaissIndex
+
+    home = home_of(settings)
+    embedder = embedder or RemoteModels(patience_s=MODELS_START_S)
+    index = PassageVectors(
+        home / "vectors" / "passages", home, embedder, embedder_id=embedder.identity, kind=FaissIndex
+    )
+    if _ledger_path(settings).exists():
+        with ledger_of(settings) as ledger:
+            follow(ledger, index)
+    return index
+
+
+def open_datasets(settings: Settings, number: int) -> LocalVectorDatasets:
+    """Return the vector datasets that live on one of the actors, writing through the keeper."""
+    models, actors = RemoteModels(), settings.vectors.actors
+    return LocalVectorDatasets(
+        home_of(settings),
+        RemoteReader(),
+        clock=SystemClock(),
+        models=(models, models),
+        config=datasets_config(settings),
+        owns=lambda dataset_id: place_of(dataset_id, actors) == number,
+    )
+
+
+def datasets_config(settings: Settings) -> DatasetsConfig:
+    """Return what vector datasets may take in one process."""
+    chosen = settings.vectors
+    return DatasetsConfig(chosen.memory_mb * 2**20, chosen.cache_entries, chosen.build)
+
+
+def _ledger_path(settings: Settings) -> Path:
+    return home_of(settings) / "ledger" / "ledger.sqlite"
+
+
+@contextmanager
+def ledger_of(settings: Settings) -> Iterator[Ledger]:
+    """Open this home's ledger for reading, beside the keeper."""
+    ledger = Ledger(_ledger_path(settings), SystemClock())
+    try:
+        yield ledger
+    finally:
+        ledger.close()
+
+
+def follow(ledger: Ledger, index: PassageVectors) -> None:
+    """Bring an index up to the last change of knowledge: what comes after it is nothing for it."""
+    known = ledger.knowledge_seq()
+    while index.applied_seq() < known and (entries := ledger.read_sound(index.applied_seq(), 1_000)):
+        index.apply(entries)
+
+
+class RemoteSink:
+    """The keeper's ``VectorSink`` over the index actor."""
+
+    def __init__(self, vectors: RemoteVectors) -> None:
+        self._vectors = vectors
+
+    def apply(self, entries: Sequence[Entry]) -> None:
+        """Bring the index up to these entries."""
+        self._vectors.apply(ENTRIES.encode(list(entries)))
+
+    def applied_seq(self) -> int:
+        """Return the ledger position the index has reached."""
+        return self._vectors.applied_seq()
+
+    def rebuild(self, _read: ReadEntries) -> int:
+        """Have the index actor build everything anew; it reads the ledger's file itself."""
+        return self._vectors.rebuild()
+
+
+@contextmanager
+def local_parts(settings: Settings, *, remembered: int | None = None) -> Iterator[Parts]:
+    """Open everything in this process, for as long as the block lasts; no cluster is needed.
+
+    ``remembered`` is as in :func:`open_models`.
+    """
+    models = open_models(settings, remembered=remembered)
+    conformal = load_conformal(model_folder(settings) / AGGREGATOR)
+    index = open_passage_vectors(settings, models.embedder)
+    keeper = Keeper(home_of(settings), SystemClock(), index)
+    keeper.limit_queries(sparql_limits(settings))
+    reader = LocalReader(keeper)
+    datasets = LocalVectorDatasets(
+        home_of(settings),
+        reader,
+        clock=SystemClock(),
+        models=(models.embedder, models.stance),
+        config=datasets_config(settings),
+    )
+    try:
+        yield Parts(
+            reader=reader,
+            vectors=index,
+            analyser=models.analyser,
+            embedder=models.embedder,
+            stance=models.stance,
+            scorer=models.scorer,
+            store=open_store(settings),
+            clock=SystemClock(),
+            prediction_set=conformal.prediction_set,
+            conformal=conformal,
+            reliability=load_reliability(model_folder(settings) / AGGREGATOR),
+            syntax_folder=model_folder(settings) / SYNTAX,
+            datasets=datasets,
+        )
+    finally:
+        datasets.close()
+        keeper.close()
+        index.close()
