@@ -325,7 +325,7 @@ def records_of(
     partitions: int,
     *,
     level: str = "read_committed",
-    longest_s: float = 10.0,
+    longest_s: float = 60.0,
 ) -> list[Any]:
     """Return what a reader at this level of isolation finds in a topic, up to the end of each partition."""
     from confluent_kafka import Consumer, TopicPartition

@@ -1,10 +1,10 @@
 """What watching costs: metrics, logs and traces on against off, in one replica, by turns; one JSON document.
 
 ``python -m tests.benchmarks.observability`` starts an installation of its own and a collector that throws
-away what it gets, and adds a replica with three doors over the same actors and frameworks: ``off`` counts
-nothing, logs nothing, traces nothing; ``sampled`` does all three as in production (one trace in a hundred is
-kept, and every slow one, so that every request is recorded); ``all`` keeps every trace. Each is asked in
-short turns, so that no busy moment lies on one side only. Never a pass or a failure.
+away what it gets, and adds a replica with four doors over the same actors and frameworks: ``off`` counts
+nothing, logs nothing, traces nothing; ``on`` does all three, and keeps one trace in a hundred; ``slow`` keeps
+slow ones too, so that every request is recorded; ``all`` keeps every trace. Each is asked in short turns, so
+that no busy moment lies on one side only. Never a pass or a failure.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from tasks.session import connect
 from tests.benchmarks.access import Running, installation
 from tests.otlp_receiver import receiving
 
-PREFIX, DOORS = "/watched", ("off", "sampled", "all")
+PREFIX, DOORS = "/watched", ("off", "on", "slow", "all")
 #: Clients that ask one after the other, and seconds that one door is asked before the next.
 CLIENTS, TURN_S = 8, 1.0
 #: Milliseconds from which a request is kept in any case.

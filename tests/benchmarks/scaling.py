@@ -8,6 +8,7 @@ seconds to the first new replica that answers, to all of them, and back. Never a
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import shutil
 import sys
@@ -31,7 +32,7 @@ def main() -> int:
     parser.add_argument("home", type=Path, help="a home with a built embedder; it is copied")
     parser.add_argument("--framework", default="empirical")
     parser.add_argument("--replicas", type=int, default=3, help="as many as there may be")
-    parser.add_argument("--target", type=float, default=0.5, help="requests under way in a replica")
+    parser.add_argument("--target", type=float, default=0.1, help="batches under way in a replica")
     parser.add_argument("--up-s", type=float, default=30.0, help="upscale_after_s")
     parser.add_argument("--down-s", type=float, default=600.0, help="downscale_after_s")
     options = parser.parse_args()
@@ -88,12 +89,13 @@ def _until(declared: Declared, application: str, holds: Any, patience_s: float) 
 
 
 def _ask(declared: Declared, stop: threading.Event, number: int) -> None:
-    turn = 0
+    """Ask the same claims at another level each time: known to the models, so that frameworks are at work."""
+    texts = [f"Report {number}-{item} is 100 pages long." for item in range(64)]
+    levels = itertools.cycle(step / 1000.0 for step in range(50, 500))
     with httpx.Client(base_url=declared.head.http_url, timeout=120.0) as client:
         while not stop.is_set():
-            turn += 1
-            claims = [{"claim": f"Report {number}-{turn}-{item} is 100 pages long."} for item in range(32)]
-            client.post("/batch/verify", json=claims)
+            alpha = next(levels)
+            client.post("/batch/verify", json=[{"claim": text, "alpha": alpha} for text in texts])
 
 
 if __name__ == "__main__":

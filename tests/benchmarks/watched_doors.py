@@ -1,4 +1,4 @@
-"""The replica of ``tests.benchmarks.observability``: the gateway three times, watched and not."""
+"""The replica of ``tests.benchmarks.observability``: the gateway four times, watched and not."""
 
 from __future__ import annotations
 
@@ -39,19 +39,19 @@ class Unwatched(Meter):
 
 
 class WatchedDoors(GatewayReplica):
-    """``/off/…``, ``/sampled/…`` and ``/all/…`` over the same actors and frameworks."""
+    """``/off/…``, ``/on/…``, ``/slow/…`` and ``/all/…`` over the same actors and frameworks."""
 
     def __serve_build_asgi_app__(self) -> Any:
         """Return the ASGI application."""
         from deployments.api.logs import configure_logging
 
         configure_logging(self._settings.log, log_handler())
+        slow = self._settings.traces
         apps = {
             f"{PREFIX}/off": self._door(Unwatched, TraceSettings()),
-            f"{PREFIX}/sampled": self._door(Meter, self._settings.traces),
-            f"{PREFIX}/all": self._door(
-                Meter, msgspec.structs.replace(self._settings.traces, sample_ratio=1.0)
-            ),
+            f"{PREFIX}/on": self._door(Meter, msgspec.structs.replace(slow, slow_ms=None)),
+            f"{PREFIX}/slow": self._door(Meter, slow),
+            f"{PREFIX}/all": self._door(Meter, msgspec.structs.replace(slow, sample_ratio=1.0)),
         }
 
         async def served(scope: Scope, receive: Receive, send: Send) -> None:
