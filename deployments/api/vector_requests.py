@@ -10,6 +10,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from enum import StrEnum
 from functools import cache
 from typing import Any, TypeVar
 from uuid import uuid4
@@ -28,6 +29,7 @@ from deployments.api.reading import check_media_type, misfit
 from deployments.api.vector_schemas import CHOICES, IndexFields, SearchOptionsFields, VectorRequest
 
 Body = TypeVar("Body", bound=msgspec.Struct)
+Choice = TypeVar("Choice", bound=StrEnum)
 
 #: Things on one page of a list when the caller names no number, and at most.
 DEFAULT_PAGE, MAX_PAGE = 100, 1_000
@@ -213,6 +215,21 @@ def read_count(query: Mapping[str, str], name: str, *, default: int, least: int,
     if not (text.isascii() and text.isdigit() and len(text) <= 10 and least <= int(text) <= most):
         raise InvalidValueError(f"{name} must be a whole number from {least} to {most}.")
     return int(text)
+
+
+def read_choice(query: Mapping[str, str], name: str, among: type[Choice]) -> Choice | None:
+    """Return a word of a query string, ``None`` where it is left out.
+
+    Raises:
+        InvalidValueError: it is none of these.
+    """
+    text = query.get(name)
+    if text is None:
+        return None
+    try:
+        return among(text)
+    except ValueError:
+        raise InvalidValueError(f"{name} is not known: use one of {', '.join(among)}.") from None
 
 
 def read_flag(query: Mapping[str, str], name: str) -> bool:

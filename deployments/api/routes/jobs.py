@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from enum import StrEnum
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import TypeVar
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
@@ -20,7 +18,7 @@ from deployments.api.knowledge_requests import location_of
 from deployments.api.paging import read_limit
 from deployments.api.repeats import Repeats
 from deployments.api.responses import json_response
-from deployments.api.vector_requests import MAX_OFFSET, read_body, read_count, read_flag
+from deployments.api.vector_requests import MAX_OFFSET, read_body, read_choice, read_count, read_flag
 from deployments.job_desk import LOG_BLOCK, JobDesk
 from deployments.online_batch import OnlineBatch
 from deployments.services import Services
@@ -33,8 +31,6 @@ NDJSON_TYPE = "application/x-ndjson"
 _MAX_CURSOR = 63
 #: Keeps the middleware from packing a log: it would hold lines back.
 _AS_IT_IS = {"Content-Encoding": "identity", "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-
-Choice = TypeVar("Choice", bound=StrEnum)
 
 
 class JobRoutes:
@@ -85,8 +81,8 @@ class JobRoutes:
         found = await asyncio.to_thread(
             self._desk.page,
             tenant_of(request),
-            state=_choice(query, "state", JobState),
-            kind=_choice(query, "kind", JobKind),
+            state=read_choice(query, "state", JobState),
+            kind=read_choice(query, "kind", JobKind),
             before=before,
             limit=limit + 1,
         )
@@ -145,13 +141,3 @@ async def _blocks(files: Sequence[Path]) -> AsyncIterator[bytes]:
 
 def _names(request: Request) -> tuple[TenantId, str]:
     return tenant_of(request), request.path_params["job_id"]
-
-
-def _choice(query: Mapping[str, str], name: str, among: type[Choice]) -> Choice | None:
-    text = query.get(name)
-    if text is None:
-        return None
-    try:
-        return among(text)
-    except ValueError:
-        raise InvalidValueError(f"{name} is not known: use one of {', '.join(among)}.") from None

@@ -11,7 +11,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from data.errors import ClaimRejectedError, CorruptDataError, InvalidValueError, UnavailableError
+from data.errors import ClaimRejectedError, CorruptDataError, UnavailableError
 from data.queue.tasks import Task, TaskState
 from deployments.api.context import pay_for_items, tenant_of
 from deployments.api.errors import SchemaMisfitError
@@ -21,7 +21,7 @@ from deployments.api.reading import QuestionReader, claim_of, fit, json_body, re
 from deployments.api.repeats import Repeats
 from deployments.api.responses import json_response
 from deployments.api.task_schemas import TaskRequest
-from deployments.api.vector_requests import id_made, id_seed
+from deployments.api.vector_requests import id_made, id_seed, read_choice
 from deployments.services import Services
 from deployments.task_desk import TaskDesk, TaskWish
 from deployments.task_documents import QueuedQuestion, read_payload, read_result
@@ -65,7 +65,7 @@ class TaskRoutes:
     async def listing(self, request: Request) -> Response:
         """List your tasks, newest first, without results; ``X-Next-Cursor`` leads on to the older ones."""
         limit, cursor = read_limit(request.query_params), read_cursor(request.query_params)
-        state = _state_named(request.query_params.get("state"))
+        state = read_choice(request.query_params, "state", TaskState)
         page = await self._desk().page(
             tenant_of(request), state, limit=limit, cursor=cursor.at if cursor else None
         )
@@ -147,15 +147,6 @@ def _once_each(wishes: list[TaskWish]) -> None:
                 f"[{place}].id: {reason}.", [{"field": f"[{place}].id", "reason": reason}]
             )
         seen.add(wish.id)
-
-
-def _state_named(text: str | None) -> TaskState | None:
-    if text is None:
-        return None
-    try:
-        return TaskState(text)
-    except ValueError:
-        raise InvalidValueError(f"state is not known: use one of {', '.join(TaskState)}.") from None
 
 
 def task_answer(task: Task, *, with_result: bool) -> dict[str, Any]:
