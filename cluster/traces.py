@@ -22,7 +22,7 @@ _LOG = logging.getLogger("kite.slow")
 #: What spans stand under: who made them, in whose name.
 SCOPE, NAMESPACE = "brahminy-kite", "kite"
 #: Spans that wait to be sent at most (a claim has about fifty), and milliseconds between two sendings.
-QUEUE_SPANS, SEND_EVERY_MS = 16_384, 1_000.0
+QUEUE_SPANS, SEND_EVERY_MS = 16_384, 5_000.0
 
 
 @contextmanager

@@ -6,7 +6,6 @@ is decided once, when its first span ends: by its caller's word, by its id, or b
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Sequence
 
 from data.tracing import (
@@ -19,6 +18,7 @@ from data.tracing import (
     Recording,
     Span,
     parsed,
+    random_id,
     spans_of,
     unpacked,
 )
@@ -75,9 +75,9 @@ class Tracer:
         ``links`` are contexts of traces that led to it, empty ones left out; one that leads to a kept trace
         is kept, too. ``always``: it is kept whatever its id.
         """
-        links = list(dict.fromkeys(link for link in links if link))
-        given = parsed(parent)
-        trace_id, above, flag = given or (int.from_bytes(os.urandom(16)), 0, False)
+        links = list(dict.fromkeys(link for link in links if link)) if links else ()
+        given = parsed(parent) if parent else None
+        trace_id, above, flag = given or (random_id(128), 0, False)
         chosen = (
             always or bool(links) or (flag if given else (trace_id & 0xFFFF_FFFF_FFFF_FFFF) < self._below)
         )
@@ -111,13 +111,13 @@ class Trace(Recording):
         kept = self._tracer.keep is not None and (self._sampled or is_slow)
         return f"{self.trace_id:032x}" if kept else ""
 
-    def add(self, span: Span) -> None:
-        """Keep a finished span; the first one ends the trace."""
+    def add(self, span: OpenSpan) -> None:
+        """Keep a span that has ended; the first one ends the trace."""
         if self._closed:
-            self._late((span,))
+            self._late((span.finished(),))
             return
         super().add(span)
-        if span.id == self.first_id:
+        if span is self.root:
             self._close(span)
 
     def take(self, blob: bytes) -> None:
@@ -136,19 +136,19 @@ class Trace(Recording):
         else:
             super().adopt(bundle, root, parent, links)
 
-    def _close(self, first: Span) -> None:
+    def _close(self, root: OpenSpan) -> None:
         self._closed = True
         tracer = self._tracer
-        is_slow = tracer.slow_ns is not None and first.end_ns - first.start_ns >= tracer.slow_ns
+        is_slow = tracer.slow_ns is not None and root.end_ns - root.start_ns >= tracer.slow_ns
         self._kept = tracer.keep is not None and (self._sampled or is_slow)
         if not (self._kept or is_slow):
             return
         if self.dropped:
-            first.attributes["kite.spans_dropped"] = self.dropped
-        spans = spans_of(self)
+            root.note("kite.spans_dropped", self.dropped)
+        first, spans = root.finished(), spans_of(self)
         if self._kept and tracer.keep is not None:
             # The first span last: who has it has all that there was.
-            tracer.keep(self.trace_id, [*(span for span in spans if span is not first), first])
+            tracer.keep(self.trace_id, [*(span for span in spans if span.id != first.id), first])
         if is_slow and tracer.tell_slow is not None:
             tracer.tell_slow(first, spans)
 
@@ -170,7 +170,7 @@ def stages(first: Span, spans: Sequence[Span]) -> dict[str, float]:
     """
     found: dict[str, int] = {}
     for span in spans:
-        if span is not first:
+        if span.id != first.id:
             found[span.name] = found.get(span.name, 0) + span.end_ns - span.start_ns
     least_ns = LEAST_SHARE * (first.end_ns - first.start_ns)
     named = {name: took for name, took in found.items() if took >= least_ns}

@@ -14,6 +14,7 @@ import contextvars
 import functools
 import itertools
 import os
+import random
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -31,6 +32,16 @@ Value = str | int | float | bool | list[str]
 Attributes = Mapping[str, Value]
 P = ParamSpec("P")
 R = TypeVar("R")
+
+
+#: Not asked of the system for each request: that lets other threads take the interpreter meanwhile.
+_RANDOM = random.Random()  # noqa: S311 - ids keep no secret
+os.register_at_fork(after_in_child=_RANDOM.seed)
+
+
+def random_id(bits: int) -> int:
+    """Return a random number of so many bits that is not 0."""
+    return _RANDOM.getrandbits(bits) or 1
 
 
 class Kind(IntEnum):
@@ -76,12 +87,12 @@ class Recording:
     __slots__ = (
         "_adopted",
         "_anchor_ns",
+        "_ended",
         "_ids",
         "blobs",
         "dropped",
         "first_id",
         "service",
-        "spans",
         "trace_id",
         "travels",
     )
@@ -90,14 +101,14 @@ class Recording:
         self.trace_id = trace_id
         self.service = service
         self.travels = travels
-        self.spans: list[Span] = []
+        self._ended: list[OpenSpan] = []
         self.blobs: list[bytes] = []
         self.dropped = 0
         self._adopted: list[tuple[Bundle, int, OpenSpan, list[str]]] = []
         # Times grow steadily within a recording, whatever becomes of the system's clock.
         self._anchor_ns = time.time_ns() - time.perf_counter_ns()
         #: Of the span that all others are within: the first that is begun, the last that ends.
-        self.first_id = int.from_bytes(os.urandom(8)) or 1
+        self.first_id = random_id(64)
         self._ids = itertools.count(self.first_id)
 
     def next_id(self) -> int:
@@ -108,10 +119,10 @@ class Recording:
         """Return the moment."""
         return self._anchor_ns + time.perf_counter_ns()
 
-    def add(self, span: Span) -> None:
-        """Keep a finished span."""
-        if len(self.spans) < MOST_SPANS or span.id == self.first_id:
-            self.spans.append(span)
+    def add(self, span: OpenSpan) -> None:
+        """Keep a span that has ended; what becomes of it is written down only if somebody asks."""
+        if len(self._ended) < MOST_SPANS or span.id == self.first_id:
+            self._ended.append(span)
         else:
             self.dropped += 1
 
@@ -134,7 +145,7 @@ class Recording:
 
     def blob(self) -> bytes:
         """Return everything as bytes, for the process that asked."""
-        return _ENCODER.encode((list(self.all()) if self._adopted else self.spans, self.blobs))
+        return _ENCODER.encode((list(self.all()), self.blobs))
 
     def kept_id(self) -> str:
         """Return the id of a trace with these spans that will be kept, empty where that is not known."""
@@ -142,7 +153,7 @@ class Recording:
 
     def all(self) -> Iterator[Span]:
         """Yield every span of this process and what it was told, adopted ones under their parents."""
-        yield from self.spans
+        yield from (span.finished() for span in list(self._ended))
         for (spans, blobs), root, parent, links in list(self._adopted):
             for span in unpacked(spans, blobs):
                 if span.id == root:
@@ -173,8 +184,10 @@ class OpenSpan:
     """
 
     __slots__ = (
+        "_given",
+        "_noted",
         "_token",
-        "attributes",
+        "end_ns",
         "fault",
         "id",
         "kind",
@@ -193,10 +206,12 @@ class OpenSpan:
         self.id = recording.next_id()
         self.name = name
         self.kind = kind
-        self.attributes: dict[str, Value] = dict(attributes) if attributes else {}
-        self.links: list[str] = []
+        # Most spans are dropped unread, so nothing is made for one before it is asked for.
+        self._given = attributes
+        self._noted: dict[str, Value] | None = None
+        self.links: Sequence[str] = ()
         self.fault = ""
-        self.start_ns = 0
+        self.start_ns = self.end_ns = 0
         self._token: Token[OpenSpan | None] | None = None
 
     def __enter__(self) -> Self:
@@ -211,24 +226,25 @@ class OpenSpan:
         """End."""
         if self._token is not None:
             CURRENT.reset(self._token)
-        self.recording.add(
-            Span(
-                self.id,
-                self.parent,
-                self.name,
-                self.kind,
-                self.start_ns,
-                self.recording.now_ns(),
-                self.recording.service,
-                self.attributes,
-                self.fault if kind is None else kind.__name__,
-                self.links,
-            )
+        if kind is not None:
+            self.fault = kind.__name__
+        self.end_ns = self.recording.now_ns()
+        self.recording.add(self)
+
+    def finished(self) -> Span:
+        """Return it as it is kept, after its end."""
+        attributes = self._noted if self._noted is not None else dict(self._given or {})
+        times = (self.start_ns, self.end_ns)
+        service = self.recording.service
+        return Span(
+            self.id, self.parent, self.name, self.kind, *times, service, attributes, self.fault, [*self.links]
         )
 
     def note(self, name: str, value: Value) -> None:
         """Say something of it."""
-        self.attributes[name] = value
+        if self._noted is None:
+            self._noted = dict(self._given or {})
+        self._noted[name] = value
 
     def context(self) -> str:
         """Return what names this span to others: a W3C ``traceparent``."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import sys
 import threading
 from collections import OrderedDict
@@ -54,6 +53,7 @@ from deployments.gatehouse import AccessParts, build_access
 from deployments.health import HealthBoard, Probe
 from deployments.job_desk import build_job_desk
 from deployments.knowledge import KnowledgeDesk
+from deployments.line_file import LineFile
 from deployments.metrics import Meter
 from deployments.metrics_exchange import MetricsExchange
 from deployments.metrics_facts import ASK_S, Facts
@@ -242,15 +242,6 @@ def _limits(settings: Settings) -> ApiLimits:
     )
 
 
-class _LogFile(RotatingFileHandler):
-    """A file of lines, rotated when it is full; what it holds is asked of the system, once a line."""
-
-    def shouldRollover(self, record: logging.LogRecord) -> bool:  # noqa: N802
-        """Return whether the file is full. The library's own way writes each line twice to measure it."""
-        del record
-        return self.stream is not None and 0 < self.maxBytes <= os.fstat(self.stream.fileno()).st_size
-
-
 def log_handler() -> logging.Handler:
     """Return what writes our lines: into a file beside Serve's own log of this replica, kept as long.
 
@@ -261,11 +252,8 @@ def log_handler() -> logging.Handler:
         theirs = getattr(handler, "target", handler)
         if isinstance(theirs, RotatingFileHandler):
             file = Path(theirs.baseFilename)
-            return _LogFile(
-                file.with_name(f"kite_{file.name}"),
-                maxBytes=theirs.maxBytes,
-                backupCount=theirs.backupCount,
-                encoding="utf-8",
+            return LineFile(
+                file.with_name(f"kite_{file.name}"), max_bytes=theirs.maxBytes, kept=theirs.backupCount
             )
     return logging.StreamHandler(sys.__stderr__)
 

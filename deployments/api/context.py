@@ -20,6 +20,10 @@ REQUEST_ID: ContextVar[str] = ContextVar("kite_request_id", default="")
 TRACEPARENT: ContextVar[str] = ContextVar("kite_traceparent", default="")
 #: Where in the ASGI scope the guard puts the principal, and what charges for items of the body.
 PRINCIPAL_KEY, SPEND_KEY = "kite.principal", "kite.spend"
+#: Where in the ASGI scope the status of the answer stands once it has begun.
+STATUS_KEY = "kite.status"
+#: Status recorded when the client went away before an answer began.
+CLIENT_GONE = 499
 
 Spend = Callable[[int], Awaitable[None]]
 

@@ -48,8 +48,8 @@ class TextFormatter(logging.Formatter):
 def _details(record: logging.LogRecord) -> dict[str, Any]:
     """Return what a record carries besides its message."""
     found: dict[str, Any] = {}
-    for name, value in (("request_id", REQUEST_ID.get()), ("traceparent", TRACEPARENT.get())):
-        if value:
+    for name in ("request_id", "traceparent"):
+        if value := getattr(record, name, ""):
             found[name] = value
     found.update(getattr(record, "fields", {}))
     if record.exc_info and record.exc_info[0] is not None:
@@ -71,9 +71,16 @@ def describe_exception(exc: BaseException | None) -> dict[str, Any]:
     return {"type": type(exc).__name__, "at": places}
 
 
+def _with_ids(record: logging.LogRecord) -> bool:
+    """Give a record the ids of the request at hand: its line may be made when that is over."""
+    record.request_id, record.traceparent = REQUEST_ID.get(), TRACEPARENT.get()
+    return True
+
+
 def configure_logging(settings: LogSettings, handler: logging.Handler) -> None:
     """Send the records of the ``kite`` loggers to ``handler``, as the settings say."""
     handler.setFormatter(JsonFormatter() if settings.format == "json" else TextFormatter())
+    handler.filters = [_with_ids]
     logger = logging.getLogger("kite")
     logger.handlers = [handler]
     logger.setLevel(settings.level)

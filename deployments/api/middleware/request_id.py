@@ -1,6 +1,7 @@
 """Gives every request an id: the sender's if it is sane, else a new one. Outermost, so every log line has it.
 
-Takes a valid W3C ``traceparent`` along for the logs, and answers with ``X-Request-ID``.
+Takes a valid W3C ``traceparent`` along for the logs, and answers with ``X-Request-ID``. Notes the status of
+the answer for those who watch, so that it passes through one more hand and not through three.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import uuid
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from deployments.api.context import REQUEST_ID, TRACEPARENT
+from deployments.api.context import REQUEST_ID, STATUS_KEY, TRACEPARENT
 
 _SANE_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 _TRACEPARENT = re.compile(rb"[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
@@ -36,6 +37,7 @@ class RequestIdMiddleware:
 
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
+                scope[STATUS_KEY] = message["status"]
                 message["headers"] = [*message.get("headers", ()), (b"x-request-id", request_id)]
             await send(message)
 

@@ -11,8 +11,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from data.access.principal import Principal
 from data.traces import Tracer
 from data.tracing import Kind, OpenSpan
-from deployments.api.context import PRINCIPAL_KEY, TRACEPARENT
-from deployments.api.middleware.observe import CLIENT_GONE, METHODS, NotedStatus, route_of
+from deployments.api.context import CLIENT_GONE, PRINCIPAL_KEY, STATUS_KEY, TRACEPARENT
+from deployments.api.middleware.observe import METHODS, route_of
 from deployments.metrics import MOST_TENANTS, Bounded
 
 #: Asked every few seconds by machines, and of no interest one by one.
@@ -36,14 +36,13 @@ class TraceMiddleware:
         if not isinstance(root, OpenSpan):
             await self._app(scope, receive, send)
             return
-        noted = NotedStatus(send)
         token = TRACEPARENT.set(root.context())
         try:
             with root:
                 try:
-                    await self._app(scope, receive, noted)
+                    await self._app(scope, receive, send)
                 finally:
-                    self._say(root, scope, noted.status)
+                    self._say(root, scope, scope.get(STATUS_KEY, CLIENT_GONE))
         finally:
             TRACEPARENT.reset(token)
 
