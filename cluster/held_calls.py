@@ -1,8 +1,8 @@
 """What HAProxy does with calls whose limit is used up: it refuses them itself until there is room again.
 
 Called by ``cluster.ingress``. A call is held by its method, path, credentials, tenant and address together,
-each as they came, and only after the service itself refused it and said for how long. Invariant: no call of
-another caller is ever held, and no hold outlives what the service said.
+each as they came, and only after the service itself said for how long it would refuse the next one.
+Invariant: no call of another caller is ever held, and no hold outlives what the service said.
 """
 
 from __future__ import annotations

@@ -25,6 +25,7 @@ from data.audit.buffer import AuditTrail
 from data.audit.port import AuditSink
 from data.claims import TenantId
 from data.erased import Erased
+from data.limits.hold import HOLD_HEADER, hold_ms
 from data.limits.policy import LimitOverrides
 from data.ports import Clock, KeyValueStore
 from data.standing import unknown_edition
@@ -97,7 +98,14 @@ def _closed(
     enabled = settings.limits.enabled is not False
 
     async def charge(who: Principal, operation: str, address: str, units: int) -> Mapping[str, str]:
-        return headers(await limiter.charge(who, operation, address, units)) if enabled else {}
+        if not enabled:
+            return {}
+        allowance = await limiter.charge(who, operation, address, units)
+        told = headers(allowance)
+        # Whoever goes on beyond a limit is refused by the ingress from the very next call on.
+        if settings.http.haproxy and (held_ms := hold_ms(allowance.full_for_s)):
+            told[HOLD_HEADER] = str(held_ms)
+        return told
 
     def session_quota(tenant: TenantId) -> int | None:
         record = directory.tenant(tenant)

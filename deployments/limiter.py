@@ -38,8 +38,10 @@ WAIT_S = 0.5
 REST_S = 1.0
 #: Most subjects kept while the store is away, and most addresses remembered as blocked.
 MOST_KEPT = 100_000
-#: Callers whose subjects are remembered.
+#: Callers whose subjects are remembered, and whose refusals are.
 MOST_KNOWN = 10_000
+#: How long a refusal is remembered, seconds: whoever goes on is refused here, and audited, as often.
+REMEMBERED_S = 10.0
 #: Requests charged in one round trip.
 TOGETHER = 256
 
@@ -54,10 +56,15 @@ class Standing(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """How all subjects of a request stand; ``policy`` is what ``RateLimit-Policy`` says of their limits."""
+    """How all subjects of a request stand; ``policy`` is what ``RateLimit-Policy`` says of their limits.
+
+    ``full_for_s``: how long from now one more such call would be refused, where its sender was refused one a
+    moment ago; 0 for everybody else.
+    """
 
     standings: list[Standing]
     policy: str
+    full_for_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +105,7 @@ class Limiter:
         self._breaker = CircuitBreaker(clock, failures=1, reset_s=REST_S)
         self._away = False
         self._blocked_until_s: dict[str, float] = {}
+        self._refused_s: dict[str, float] = {}
         self._thread = ThreadPoolExecutor(1, "limits") if in_thread else None
         self._queue: Batcher[Sequence[Charge], list[Decision]] = Batcher(
             self._charged_in_thread, max_size=TOGETHER, max_in_flight=1, max_waiting=MOST_KEPT
@@ -139,10 +147,11 @@ class Limiter:
             Standing(name, limit, decision)
             for (name, limit), decision in zip(subjects.named, decisions, strict=True)
         ]
-        allowance = Allowance(standings, subjects.policy)
         if not all(decision.allowed for decision in decisions):
-            raise _refusal(allowance, cost)
-        return allowance
+            self._remember(subjects)
+            raise _refusal(Allowance(standings, subjects.policy), cost)
+        full_for_s = self._full_for_s(subjects, operation, decisions)
+        return Allowance(standings, subjects.policy, full_for_s)
 
     async def failed(self, address: str) -> None:
         """Charge a refused credential to the address that it came from.
@@ -202,6 +211,26 @@ class Limiter:
             for state, limit in zip(states, limits.values(), strict=True)
         ]
         return Usage(tenant, whole, dict(zip(sorted(own), operations, strict=True)))
+
+    def _remember(self, subjects: _Subjects) -> None:
+        """Note that these were refused, unless a refusal is remembered already."""
+        now_s = self._clock.now_s()
+        if now_s - self._refused_s.get(subjects.kept[0][0], -math.inf) < REMEMBERED_S:
+            return
+        if len(self._refused_s) >= MOST_KNOWN:
+            self._refused_s.clear()
+        self._refused_s[subjects.kept[0][0]] = now_s
+
+    def _full_for_s(self, subjects: _Subjects, operation: str, decisions: Sequence[Decision]) -> float:
+        one = self._costs.get(operation, 1.0)
+        refused_s = self._refused_s.get(subjects.kept[0][0]) if self._refused_s else None
+        if refused_s is None or min(decision.remaining for decision in decisions) >= one:
+            return 0.0
+        if self._clock.now_s() - refused_s >= REMEMBERED_S:
+            return 0.0
+        bounds = [bounds for _, bounds in subjects.kept]
+        told = zip(decisions, bounds, strict=True)
+        return max(gcra.full_for_s(decision.state, each, gcra.micro(one)) for decision, each in told)
 
     def _subjects(self, principal: Principal, operation: str, address: str) -> _Subjects:
         overrides = self._overrides(principal.tenant)

@@ -172,6 +172,14 @@ def decide(charges: Sequence[Charge], states: Sequence[State], now_us: float) ->
     return decisions
 
 
+def full_for_s(state: State, bounds: Bounds, spend: float) -> float:
+    """Return how long a subject in this state has no room for ``spend`` millionths; 0 where it has.
+
+    Counted from the state's own moment, so it is never longer than the limit itself would refuse.
+    """
+    return 0.0 if _fits(state, bounds, spend) else _refusal(state, bounds, spend, state.at).retry_after_s
+
+
 def ends_us(state: State, bounds: Bounds) -> float:
     """Return until when a state says anything: the bucket is empty then and the day over."""
     level, at, _, _ = state

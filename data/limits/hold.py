@@ -1,9 +1,10 @@
 """How long a refused call is answered by the ingress itself: what the API tells HAProxy.
 
-A caller far over its limit costs the service as much for each refusal as others' calls cost. So a refusal
-carries, in a header that HAProxy takes off, for how long this very call cannot be let through; HAProxy
-refuses it meanwhile. Written by ``deployments.api.guard``, read by ``cluster.held_calls``. Invariant: it
-never says longer than the limit itself would refuse, so that limits stay exact.
+A caller far over its limit costs the service as much for each refusal as others' calls cost. So a refusal,
+and the answer that uses the limit up again, carry in a header that HAProxy takes off for how long this very
+call cannot be let through; HAProxy refuses it meanwhile. Written by ``deployments.api.guard`` and
+``deployments.gatehouse``, read by ``cluster.held_calls``. Invariant: it never says longer than the limit
+itself would refuse, so that limits stay exact.
 """
 
 from __future__ import annotations

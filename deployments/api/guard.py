@@ -7,6 +7,7 @@ the audit before it is answered.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
@@ -52,7 +53,7 @@ class Guard:
         return guarded
 
     async def _serve(self, endpoint: Endpoint, request: Request) -> Response:
-        address = self._access.address_of(request.scope)
+        address, begun_s = self._access.address_of(request.scope), self._clock.now_s()
         try:
             headers = await self._admit(endpoint.access, request, address)
             response = await endpoint.handler(request)
@@ -61,7 +62,8 @@ class Guard:
             raise
         # Straight into the list: no name of these is there before, and setting each would look for it.
         response.raw_headers.extend(
-            (name.lower().encode(), value.encode()) for name, value in headers.items()
+            (name.lower().encode(), value.encode())
+            for name, value in _held_from_now(headers, self._clock.now_s() - begun_s).items()
         )
         await self._note(endpoint, request, address, response)
         return response
@@ -111,6 +113,15 @@ class Guard:
             reason="" if isinstance(ended, Response) else _reason(ended),
         )
         await self._access.record(event, audited and not refused)
+
+
+def _held_from_now(headers: Mapping[str, str], passed_s: float) -> Mapping[str, str]:
+    """Return the headers with the hold less the time that has passed since it was told."""
+    if HOLD_HEADER not in headers:
+        return headers
+    left_ms = int(headers[HOLD_HEADER]) - math.ceil(max(0.0, passed_s) * 1000.0)
+    others = {name: value for name, value in headers.items() if name != HOLD_HEADER}
+    return {**others, HOLD_HEADER: str(left_ms)} if left_ms > 0 else others
 
 
 def _credential(request: Request, address: str) -> Credential:

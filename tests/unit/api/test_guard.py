@@ -21,6 +21,7 @@ from data.limits.hold import HOLD_HEADER, MOST_MS
 from deployments.api.asgi import PREFIXES, create_app
 from deployments.door import Credential
 from deployments.services import AccessServices
+from tests.fakes import FakeClock
 from tests.unit.api.fakes import Rig
 
 
@@ -191,6 +192,27 @@ def test_ingress_that_holds_calls_is_told_for_how_long() -> None:
         )
 
     assert told == ["250", str(MOST_MS)]
+
+
+@pytest.mark.parametrize(("took_s", "held"), [(0.0, "900"), (0.3996, "500"), (0.8995, None), (5.0, None)])
+def test_answer_that_used_a_limit_up_holds_the_next_call_for_what_is_left(
+    took_s: float, held: str | None
+) -> None:
+    """The time that answering took is over by the time the ingress hears of it."""
+    desk = Desk(holds_calls=True)
+    clock = FakeClock()
+
+    async def charge(who: Principal, operation: str, address: str, units: int) -> Mapping[str, str]:
+        clock.advance(took_s)
+        return {HOLD_HEADER: "900", "RateLimit-Remaining": "0"}
+
+    access = AccessServices(door=RoleDoor(), charge=charge, holds_calls=True)
+    desk.app = create_app(replace(desk.rig.services(), access=access, clock=clock))
+    answer = desk.call("POST", "/verify", "verifier", json={"claim": "It is 3 m."})
+
+    assert answer.status_code == 200
+    assert answer.headers.get(HOLD_HEADER) == held
+    assert answer.headers["RateLimit-Remaining"] == "0"
 
 
 def test_ingress_holds_no_call_for_what_its_body_asks_for() -> None:

@@ -20,15 +20,18 @@ LONG_MS, SHORT_MS = 9_000, 200
 
 
 class Limited(Echo):
-    """Refuses what is asked of /limited/MILLISECONDS and says for how long; counts what arrives."""
+    """Refuses what is asked of /limited/MILLISECONDS and says for how long; counts what arrives.
+
+    What is asked of /spent/MILLISECONDS it answers, and says for how long the next would be refused.
+    """
 
     arrived: ClassVar[Counter[str]] = Counter()
 
     def do_GET(self) -> None:  # noqa: N802 - the library's name
         self.arrived[self.path] += 1
-        if not self.path.startswith("/limited/"):
+        if not self.path.startswith(("/limited/", "/spent/")):
             return super().do_GET()
-        self.send_response(429)
+        self.send_response(429 if self.path.startswith("/limited/") else 200)
         self.send_header("X-Kite-Hold-Ms", self.path.rpartition("/")[2])
         self.send_header("Content-Length", "0")
         self.end_headers()
@@ -74,6 +77,18 @@ def test_call_that_was_refused_is_refused_again_without_the_service(tmp_path: Pa
     assert 1 <= int(second[1]["retry-after"]) <= 9
     assert second[1]["retry-after"] in told["detail"]
     assert second[1]["content-type"] == "application/problem+json"
+
+
+def test_call_that_used_the_limit_up_is_answered_and_the_next_is_refused(tmp_path: Path, binary: str) -> None:
+    """No refusal costs the service anything, not even the first."""
+    Limited.arrived.clear()
+    path = f"/spent/{LONG_MS}"
+    with haproxy(HttpSettings(), tmp_path, binary, handler=Limited) as port:
+        first, second = asked(port, path), asked(port, path)
+
+    assert (first[0], second[0]) == (200, 429)
+    assert "x-kite-hold-ms" not in first[1]
+    assert Limited.arrived[path] == 1
 
 
 def test_other_callers_and_calls_are_not_held(tmp_path: Path, binary: str) -> None:

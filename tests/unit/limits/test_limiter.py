@@ -99,6 +99,47 @@ def test_charge_within_the_tenants_limit_only() -> None:
     assert spend(limiter, 2, who=caller(OTHER)) == 2
 
 
+def test_answer_that_uses_a_limit_up_tells_one_who_was_refused_how_long_the_next_is() -> None:
+    """Exactly as long; nothing to one who keeps to its limit, nor while one more call fits."""
+    clock = FakeClock()
+    limiter = limited(clock, settings_of(tenant=rate(2.0)))
+
+    def full_for_s() -> float:
+        return float(wait(limiter.charge(caller(), "verify", "192.0.2.1")).full_for_s)
+
+    assert (full_for_s(), full_for_s()) == (0.0, 0.0)
+    assert spend(limiter, 1) == 0
+    clock.advance(1.0 + 1e-5)
+    told = full_for_s()
+    assert told == pytest.approx(1.0, abs=1e-4)
+    clock.advance(told - 1e-3)
+    assert spend(limiter, 1) == 0
+    clock.advance(1e-3)
+    assert spend(limiter, 1) == 1
+
+
+def test_refusal_is_forgotten_so_that_one_who_goes_on_is_refused_and_audited_again() -> None:
+    clock = FakeClock()
+    limiter = limited(clock, settings_of(tenant=rate(1.0)))
+    assert spend(limiter, 2) == 1
+
+    told = []
+    for _ in range(12):
+        clock.advance(1.0 + 1e-5)
+        told.append(wait(limiter.charge(caller(), "verify", "192.0.2.1")).full_for_s > 0.0)
+    assert told == [True] * 9 + [False] * 3
+
+
+def test_answer_to_many_units_tells_the_wait_of_one() -> None:
+    clock = FakeClock()
+    limiter = limited(clock, settings_of(tenant=rate(10.0)))
+    assert spend(limiter, 11) == 10
+    clock.advance(9.5)
+
+    told = wait(limiter.charge(caller(), "verify", "192.0.2.1", 9.0)).full_for_s
+    assert told == pytest.approx(0.5, abs=1e-5)
+
+
 def test_charge_each_key_has_its_own_limit() -> None:
     """One key used up leaves the tenant's other keys alone."""
     limiter = limited(FakeClock(), settings_of(key=rate(2.0)))
