@@ -23,8 +23,9 @@ from configs.production import check_production
 from configs.schema import ReplicaSettings, Settings
 from deployments.assembly import check_framework_settings
 from deployments.framework import Spec
+from deployments.framework_replica import FrameworkReplica, application_of
 from deployments.queue_replica import queue_application
-from deployments.replica import QUEUE_WORKER, FrameworkReplica, GatewayReplica, application_of
+from deployments.replica import QUEUE_WORKER, GatewayReplica
 
 GATEWAY = "gateway"
 GATEWAY_CPUS = 0.2

@@ -9,9 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import fields
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import numpy as np
@@ -31,8 +29,8 @@ from data.models.selective import RiskLadder
 from data.models.tenant_calibration import TenantCalibration
 from data.parts import Parts
 from data.questions import Question
-from data.text.syntax import open_syntax
 from data.verdicts import Outcome, Verdict
+from deployments.building import build_framework, framework_config
 from deployments.calibration import CalibrationDesk, TenantCalibrations
 from deployments.framework import Framework, Spec
 from deployments.frameworks import discover
@@ -42,30 +40,6 @@ from deployments.retrieval import RetrievalConfig, Retriever
 from deployments.verdict_cache import VerdictCache
 from deployments.verdict_documents import document_of, question_document
 from deployments.verification import AskFramework, Calibrate, Steps, Verifier, VerifierConfig
-
-
-def framework_config(spec: Spec, overrides: Mapping[str, Any]) -> Any:
-    """Return the framework's configuration with these settings applied.
-
-    Raises:
-        ConfigError: a key it does not have, or a value that does not fit.
-    """
-    known = {item.name for item in fields(spec.config)}
-    unknown = sorted(set(overrides) - known)
-    if unknown:
-        raise ConfigError(f"settings: frameworks.{spec.name}.{unknown[0]}: there is no such setting")
-    try:
-        return msgspec.convert(dict(overrides), spec.config)
-    except msgspec.ValidationError as exc:
-        raise ConfigError(f"settings: frameworks.{spec.name}: {exc}") from exc
-
-
-def build_framework(spec: Spec, parts: Parts, overrides: Mapping[str, Any]) -> Framework:
-    """Return a framework built from its spec, the parts it needs, and those it may use that are there."""
-    ports = {name: getattr(parts, name) for name in spec.needs}
-    if "syntax" in spec.may_use:
-        ports["syntax"] = open_syntax(parts.syntax_folder)
-    return spec.build(framework_config(spec, overrides), **ports)
 
 
 def check_framework_settings(settings: Settings) -> dict[str, Spec]:

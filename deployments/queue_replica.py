@@ -33,12 +33,13 @@ from data.queue.worker import TaskFault
 from data.streams.worker import StreamWorker, StreamWorkerSettings
 from deployments.answering import Answering, build_answering
 from deployments.assembly import check_framework_settings
+from deployments.framework_replica import application_of
 from deployments.metrics import Meter
 from deployments.metrics_exchange import MetricsExchange
 from deployments.metrics_facts import Facts
 from deployments.queue_metrics import worker_metrics
 from deployments.queue_parts import build_standing, build_stream_handler, build_task_handler
-from deployments.replica import QUEUE_WORKER, application_of, asks_of
+from deployments.replica import QUEUE_WORKER, asks_of
 from deployments.task_documents import VERIFY
 from deployments.task_handler import VerifyHandler
 

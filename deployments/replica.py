@@ -1,6 +1,6 @@
-"""The Serve adapters: one generic replica for every framework, and the gateway in front.
+"""The Serve adapter of the gateway, which stands in front of the frameworks.
 
-They translate between Serve and plain objects and hold no logic. Blocking work runs in threads, because under
+It translates between Serve and plain objects and holds no logic. Blocking work runs in threads, because under
 ``RAY_SERVE_THROUGHPUT_OPTIMIZED`` a replica's methods share the event loop with its health checks.
 """
 
@@ -9,8 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-import threading
-from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from logging.handlers import RotatingFileHandler
@@ -26,29 +24,29 @@ from cluster.head import home_of
 from cluster.jobs import RemoteSchedules
 from cluster.loopback import close_replica_port
 from cluster.remote import RemoteAudit, RemoteEraser, RemoteReader
-from cluster.traced import RPC, rpc
+from cluster.traced import RPC
 from cluster.traces import open_tracer
 from cluster.wiring import open_queue, queue_bounds, remote_parts
 from configs.schema import Settings
 from data.access.secrets import access_secrets
-from data.codec import BATCH, decode_outcomes, encode_outcomes
+from data.codec import BATCH, decode_outcomes
 from data.errors import KiteError
 from data.evidence import ClaimBatch
 from data.parts import Parts
 from data.queue.ports import TaskQueue
-from data.tracing import Kind, context, current, remote, span, take
+from data.tracing import Kind, context, current, span, take
 from data.verdicts import Outcome
 from deployments.answering import build_answering, followed
 from deployments.assembly import (
     build_embed,
-    build_framework,
     build_transfers,
     check_framework_settings,
 )
+from deployments.building import own_settings
 from deployments.extraction import ClaimExtractor
 from deployments.fetching import fetch_https
-from deployments.framework import Framework
 from deployments.framework_desk import FrameworkDesk
+from deployments.framework_replica import application_of
 from deployments.gatehouse import AccessParts, build_access
 from deployments.health import HealthBoard, Probe
 from deployments.job_desk import build_job_desk
@@ -65,60 +63,6 @@ from deployments.verification import AskFramework
 
 #: The name of the application, and of its deployment, whose replicas work on queued tasks.
 QUEUE_WORKER = "queue-worker"
-#: Variants of a framework that a replica keeps built: what is asked now, and what a roll-out is leaving.
-BUILT = 2
-
-
-def application_of(framework: str) -> str:
-    """Return the name of the Serve application that runs a framework."""
-    return f"framework-{framework}"
-
-
-class FrameworkReplica:
-    """Runs one framework.
-
-    Settings of the framework that change while it runs come with the question: whoever asks keeps its answers
-    under a ``model_bundle`` that names them, so two replicas never answer alike-named questions differently.
-    """
-
-    def __init__(self, name: str, settings: Mapping[str, Any]) -> None:
-        close_replica_port()
-        self._name = name
-        self._settings = msgspec.convert(settings, Settings)
-        self._parts = remote_parts(self._settings)
-        self._lock = threading.Lock()
-        self._built: OrderedDict[bytes, Framework] = OrderedDict()
-        self._of(None)
-
-    async def verify(self, blob: bytes, own: bytes | None = None) -> bytes:
-        """Return the encoded outcomes of an encoded batch, under the settings ``own``, if they are given."""
-        return await asyncio.to_thread(self._verify, blob, own)
-
-    async def traced(self, given: str, blob: bytes, own: bytes | None = None) -> tuple[bytes, bytes]:
-        """Do :meth:`verify` within the trace whose context is given; return what was recorded, too."""
-        service = f"kite-framework-{self._name}"
-        with remote(given, f"{service}/verify", service, rpc(service, "verify")) as within:
-            outcomes = await asyncio.to_thread(self._verify, blob, own)
-        return outcomes, within.blob()
-
-    async def ping(self) -> bool:
-        """Answer: the replica is there and built."""
-        return bool(self._built)
-
-    def _of(self, own: bytes | None) -> Framework:
-        """Return the framework under these settings, built on their first question."""
-        key = own_settings(self._settings, self._name) if own is None else own
-        with self._lock:
-            if key not in self._built:
-                spec = check_framework_settings(self._settings)[self._name]
-                self._built[key] = build_framework(spec, self._parts, msgspec.json.decode(key))
-                while len(self._built) > BUILT:
-                    self._built.popitem(last=False)
-            self._built.move_to_end(key)
-            return self._built[key]
-
-    def _verify(self, blob: bytes, own: bytes | None) -> bytes:
-        return encode_outcomes(self._of(own).verify(BATCH.decode(blob)))
 
 
 class GatewayReplica:
@@ -284,11 +228,6 @@ def without_request_id(app: ASGIApp) -> ASGIApp:
         await app(scope, receive, send_once)
 
     return served
-
-
-def own_settings(settings: Settings, name: str) -> bytes:
-    """Return a framework's own settings as they travel with a question."""
-    return msgspec.json.encode(settings.frameworks.get(name, {}), order="sorted")
 
 
 def asks_of(

@@ -223,7 +223,8 @@ def _called(frameworks: Mapping[str, Framework]) -> dict[str, AskFramework]:
 def _deployed(settings: Settings) -> dict[str, AskFramework]:
     from ray import serve
 
-    from deployments.replica import application_of, ask_replica
+    from deployments.framework_replica import application_of
+    from deployments.replica import ask_replica
 
     names = check_framework_settings(settings)
     return {name: ask_replica(serve.get_app_handle(application_of(name))) for name in names}

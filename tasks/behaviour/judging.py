@@ -21,7 +21,8 @@ from data.ports import Embedder, TextAnalyser
 from data.questions import Question
 from data.text.syntax import open_syntax
 from data.verdicts import Opinion, Verdict
-from deployments.assembly import check_framework_settings, framework_config
+from deployments.assembly import check_framework_settings
+from deployments.building import framework_config
 from deployments.framework import Framework
 from deployments.fusion import FusionConfig, PredictionSet, fuse
 

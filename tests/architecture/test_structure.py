@@ -14,7 +14,7 @@ from configs.version import VERSION
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("configs", "data", "cluster", "deployments", "tasks")
-RAY_FILES = {"deployments/app.py", "deployments/replica.py", "deployments/queue_replica.py"}
+RAY_FILES = {f"deployments/{name}.py" for name in ("app", "framework_replica", "queue_replica", "replica")}
 MODULES = sorted(path.relative_to(ROOT) for name in PACKAGES for path in (ROOT / name).rglob("*.py"))
 PURE = [
     path

@@ -9,7 +9,7 @@ import pytest
 
 from data.parts import Parts
 from data.text.syntax import SyntaxReader
-from deployments.assembly import build_framework
+from deployments.building import build_framework
 from deployments.frameworks import discover
 
 SHIPPED = Path(__file__).resolve().parents[3] / "models" / "syntax"
