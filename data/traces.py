@@ -142,6 +142,7 @@ class Trace(Recording):
         is_slow = tracer.slow_ns is not None and root.end_ns - root.start_ns >= tracer.slow_ns
         self._kept = tracer.keep is not None and (self._sampled or is_slow)
         if not (self._kept or is_slow):
+            self._ended.clear()  # spans know their trace: without this they would wait for the collector
             return
         if self.dropped:
             root.note("kite.spans_dropped", self.dropped)

@@ -111,15 +111,22 @@ class Bench:
 
 def rate(bench: Bench, rows: Sequence[int]) -> dict[str, Any]:
     """Return rows a second and CPU milliseconds a claim, and how they stand to one another."""
+    found: dict[str, dict[str, Any]] = {}
     with _on_cores(1):
-        found = {"one process": _rates(bench.run(rows[0], "--local", "--part-rows=100"))}
+        _keep(found, "one process", bench.run(rows[0], "--local", "--part-rows=100"))
     for cores, count in ((1, rows[0]), (2, rows[-1])):
         with _on_cores(cores), _running(bench.settings):
             report = bench.run(count, "--through=mappers", f"--workers={cores}", "--part-rows=100")
-        found[f"cores {cores}"] = _rates(report)
+        _keep(found, f"cores {cores}", report)
     alone, one, two = (each["rows_per_s"] for each in found.values())
     ratios = {"two cores to one": two / one, "two cores to two processes alone": two / (2 * alone)}
     return {**found, "ratios": {name: round(ratio, 3) for name, ratio in ratios.items()}}
+
+
+def _keep(found: dict[str, dict[str, Any]], name: str, report: dict[str, Any]) -> None:
+    """Add a run's rates, and tell them at once: the whole takes most of an hour."""
+    found[name] = _rates(report)
+    print(json.dumps({name: found[name]}), file=sys.stderr, flush=True)
 
 
 @contextmanager
