@@ -265,13 +265,10 @@ def test_quota_of_vectors_counts_all_datasets_of_the_tenant(keeper: Keeper, tmp_
         again.close()
 
 
-def test_thousand_vectors_are_a_few_milliseconds_of_work() -> None:
-    """One text for the matrix: encoding and decoding stay far below what a list of numbers costs."""
-    import time
-
+def test_vectors_are_one_text_of_their_bytes() -> None:
+    """A third more than the matrix, and the rows' ids; a list of numbers would be several times as long."""
     batch = batch_of([f"v{n}" for n in range(1000)], dimensions=384)
-    begun = time.process_time()
-    for _ in range(5):
-        changes.read_vectors(changes.put_vectors(ONE, batch, A, total=1).payload)
+    payload = changes.put_vectors(ONE, batch, A, total=1).payload
 
-    assert (time.process_time() - begun) / 5 < 0.1
+    matrix_bytes = 1000 * 384 * 4
+    assert len(payload) < 1.6 * matrix_bytes
