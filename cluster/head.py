@@ -156,14 +156,7 @@ def stop(settings: Settings) -> bool:
 
 def ray_environment(settings: Settings, temp_dir: Path) -> dict[str, str]:
     """Return the variables that Ray, Serve and every worker run under."""
-    environment = {
-        **client_environment(settings),
-        "PYTHONPATH": os.pathsep.join(
-            part for part in (LEAN, str(PROJECT_ROOT), os.environ.get("PYTHONPATH", "")) if part
-        ),
-        # One computing thread a process: parallelism comes from replicas (faiss#2731, OpenMP pools a thread).
-        "OMP_NUM_THREADS": "1",
-    }
+    environment = worker_environment(settings)
     binary = _haproxy_binary(settings)
     if binary is None:
         return {**environment, "RAY_SERVE_ENABLE_DIRECT_INGRESS": "0"}
@@ -176,6 +169,18 @@ def ray_environment(settings: Settings, temp_dir: Path) -> dict[str, str]:
         "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(_free_port()),
         "RAY_SERVE_FALLBACK_PROXY_GRPC_PORT": str(_free_port()),
         **_replica_ports(temp_dir),
+    }
+
+
+def worker_environment(settings: Settings) -> dict[str, str]:
+    """Return the variables that every process of a cluster runs under, with Serve or without."""
+    return {
+        **client_environment(settings),
+        "PYTHONPATH": os.pathsep.join(
+            part for part in (LEAN, str(PROJECT_ROOT), os.environ.get("PYTHONPATH", "")) if part
+        ),
+        # One computing thread a process: parallelism comes from replicas (faiss#2731, OpenMP pools a thread).
+        "OMP_NUM_THREADS": "1",
     }
 
 

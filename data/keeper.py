@@ -17,7 +17,7 @@ from typing import Protocol
 
 from data import changes, segments
 from data.admission import Admission
-from data.claims import TenantId
+from data.chronicle import Chronicle
 from data.commits import GroupCommit
 from data.compaction import Compacted, Superseded, erase, old_copies, remove_discarded, size_of, superseded
 from data.errors import ConflictError, InvalidValueError, KiteError, StoreUnavailableError
@@ -28,7 +28,7 @@ from data.ledger_schema import NOT_KNOWLEDGE
 from data.ports import Clock, WriteReceipt
 from data.scrub import Checked, checked
 from data.standing import Board
-from data.views.library import Library, ViewState
+from data.views.library import ViewState
 from data.views.view import View
 
 #: Entries read from the ledger at a time while a view catches up.
@@ -74,7 +74,7 @@ class KeeperStats:
     horizon: int = 0
 
 
-class Keeper(Library):
+class Keeper(Chronicle):
     """The one writer of a home, and the port ``Knowledge`` for everyone else. Any thread may call anything.
 
     Raises:
@@ -83,7 +83,7 @@ class Keeper(Library):
     """
 
     def __init__(self, home: Path, clock: Clock, vectors: VectorSink) -> None:
-        self._lock = hold_home(home / "ledger" / "lock")
+        self._lock = hold_home(home)
         self._board = Board(home)
         try:
             self._ledger = Ledger(home / "ledger" / "ledger.sqlite", clock)
@@ -120,24 +120,6 @@ class Keeper(Library):
         for change in changes:
             self._check(change)
         return self._commits.submit(Writing(tuple(changes), idempotency_key))
-
-    def knowledge_seq(self) -> int:
-        """Return the position of the last change of knowledge that every view has."""
-        return self._knowledge_seq
-
-    def seq_at(self, moment: str) -> int:
-        """Return the last knowledge position at or before an ISO instant or day (its end, UTC).
-
-        Raises:
-            InvalidValueError: not an instant or a day, or one before the horizon of a compaction.
-        """
-        position = min(self._ledger.seq_at(moment), self._knowledge_seq)
-        self.require_kept(position)
-        return position
-
-    def is_written(self, tenant: TenantId, idempotency_key: str | None) -> bool:
-        """Return whether a write with this key is in the ledger."""
-        return idempotency_key is not None and self._ledger.is_written(tenant, idempotency_key)
 
     def read_entries(self, after_seq: int, limit: int) -> list[Entry]:
         """Return at most ``limit`` ledger entries after a position: what followers and sinks read."""

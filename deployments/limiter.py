@@ -212,25 +212,25 @@ class Limiter:
         ]
         return Usage(tenant, whole, dict(zip(sorted(own), operations, strict=True)))
 
+    def _is_remembered(self, subjects: _Subjects) -> bool:
+        """Return whether these were refused a moment ago."""
+        refused_s = self._refused_s.get(subjects.kept[0][0]) if self._refused_s else None
+        return refused_s is not None and self._clock.now_s() - refused_s < REMEMBERED_S
+
     def _remember(self, subjects: _Subjects) -> None:
         """Note that these were refused, unless a refusal is remembered already."""
-        now_s = self._clock.now_s()
-        if now_s - self._refused_s.get(subjects.kept[0][0], -math.inf) < REMEMBERED_S:
+        if self._is_remembered(subjects):
             return
         if len(self._refused_s) >= MOST_KNOWN:
             self._refused_s.clear()
-        self._refused_s[subjects.kept[0][0]] = now_s
+        self._refused_s[subjects.kept[0][0]] = self._clock.now_s()
 
     def _full_for_s(self, subjects: _Subjects, operation: str, decisions: Sequence[Decision]) -> float:
         one = self._costs.get(operation, 1.0)
-        refused_s = self._refused_s.get(subjects.kept[0][0]) if self._refused_s else None
-        if refused_s is None or min(decision.remaining for decision in decisions) >= one:
+        if min(decision.remaining for decision in decisions) >= one or not self._is_remembered(subjects):
             return 0.0
-        if self._clock.now_s() - refused_s >= REMEMBERED_S:
-            return 0.0
-        bounds = [bounds for _, bounds in subjects.kept]
-        told = zip(decisions, bounds, strict=True)
-        return max(gcra.full_for_s(decision.state, each, gcra.micro(one)) for decision, each in told)
+        told = zip(decisions, subjects.kept, strict=True)
+        return max(gcra.full_for_s(decision.state, bounds, gcra.micro(one)) for decision, (_, bounds) in told)
 
     def _subjects(self, principal: Principal, operation: str, address: str) -> _Subjects:
         overrides = self._overrides(principal.tenant)

@@ -64,7 +64,7 @@ def opened(settings: Settings, *, home_stopped: bool) -> Iterator[AuditSink]:
     if home_stopped:
         from cluster.owned import open_audit
 
-        with hold_home(home_of(settings) / "ledger" / "lock"):
+        with hold_home(home_of(settings)):
             log = open_audit(settings)
             try:
                 yield log

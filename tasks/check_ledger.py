@@ -54,7 +54,7 @@ def stopped(settings: Settings, *, views: bool) -> dict[str, Any]:
         with stopped_keeper(settings, with_vectors=False) as keeper:
             return dict(msgspec.to_builtins(keeper.check(views=True)))
     home = home_of(settings)
-    with hold_home(home / "ledger" / "lock"):
+    with hold_home(home):
         ledger = Ledger(home / "ledger" / "ledger.sqlite", SystemClock())
         try:
             return dict(msgspec.to_builtins(checked(ledger, home)))

@@ -74,7 +74,7 @@ def stopped_keeper(settings: Settings, *, with_vectors: bool) -> Iterator[Keeper
         embedder has not been built.
     """
     # The lock first: the vectors of a running installation are not ours to write.
-    hold_home(home_of(settings) / "ledger" / "lock").close()
+    hold_home(home_of(settings)).close()
     index = open_passage_vectors(settings, open_embedder(settings)) if with_vectors else None
     keeper = Keeper(home_of(settings), SystemClock(), index or _NoVectors())
     try:

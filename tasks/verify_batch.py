@@ -22,7 +22,9 @@ from typing import Any
 
 import msgspec
 
+from cluster.alone import own_cluster
 from cluster.head import home_of, running
+from cluster.owned import settle
 from configs.schema import Settings
 from data.batch.manifest import BatchOptions, clear
 from data.batch.output import open_output
@@ -76,10 +78,7 @@ def work(
     """
     asked = _asked(options)
     is_up = not options.local and ("RAY_ADDRESS" in os.environ or running(settings) is not None)
-    if not is_up and ((options.workers or 1) > 1 or options.through != "auto"):
-        raise InvalidValueError(
-            "--workers, --through: one process works on a home that is not running: start it first."
-        )
+    is_alone = not is_up and _wants_mappers(options, settings)
     with ExitStack() as stack:
         folder = None if options.dry_run else stack.enter_context(_job(options, settings, asked))
         told = _Told(folder, show or _Lines())
@@ -87,16 +86,34 @@ def work(
         if options.fresh and not options.dry_run:
             clear(open_output(asked.out))
         found = planned(asked)
-        if is_up:
+        if is_up or is_alone:
             # Ray prints warnings of its own on standard output, where the report belongs.
             stack.enter_context(redirect_stdout(sys.stderr))
+        if is_up:
             stack.enter_context(connect(settings))
             asked = _placed(asked, found, options)
+        elif is_alone:
+            asked = replace(asked, through="readers", workers=options.workers or os.cpu_count() or 1)
+            told.tell(0, None, f"starting {asked.workers} workers")
+            settle(settings)
+            stack.enter_context(own_cluster(settings, asked.workers))
         if options.dry_run:
             return estimate(asked, found, settings)
         report = run_batch(asked, found, settings, told.tell, began_s=began_s)
         told.report(report)
         return report
+
+
+def _wants_mappers(options: argparse.Namespace, settings: Settings) -> bool:
+    """Return whether a home that is not running gets mappers, and a Ray of the command's own for them."""
+    if options.through == "deployments" and not options.local:
+        raise InvalidValueError(
+            f"--through deployments: no service runs for {settings.home}: start it first, or leave this out."
+        )
+    asked = (options.workers or 1) > 1 or options.through != "auto"
+    if asked and options.local:
+        raise InvalidValueError("--local: one process works: leave out --workers and --through, or --local.")
+    return asked
 
 
 def _placed(asked: Asked, found: Plan, options: argparse.Namespace) -> Asked:
@@ -232,7 +249,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--dry-run", action="store_true", help="only say how many rows, seconds and bytes it will be")
     add("--local", action="store_true", help="work in this process, on a home that is not running")
     add("--through", choices=("auto", "mappers", "deployments"), default="auto", help="who computes")
-    add("--workers", type=_count, metavar="N", help="mappers; one a CPU of the cluster if left out")
+    add("--workers", type=_count, metavar="N", help="processes at work; one a CPU of the cluster if left out")
     add("--job-folder", metavar="FOLDER", help="the job that this is; a new one if left out")
     add_settings_arguments(parser)
 

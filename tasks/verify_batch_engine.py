@@ -16,7 +16,7 @@ from typing import Any, Literal, TypeVar
 
 import msgspec
 
-from cluster.owned import local_parts
+from cluster.owned import local_parts, resting_parts
 from cluster.wiring import open_models, remote_parts
 from configs.live import LiveSettings
 from configs.schema import Settings
@@ -37,9 +37,9 @@ from deployments.framework import Framework
 from deployments.live_settings import in_force
 from deployments.verification import AskFramework, Verifier
 
-#: Who computes: this process with a home of its own, this process over the running installation's
-#: knowledge, or the installation's deployments.
-Through = Literal["here", "mappers", "deployments"]
+#: Who computes: this process with a home of its own; actors that read the files of a home at rest; actors
+#: over the running installation's knowledge; or the installation's deployments.
+Through = Literal["here", "readers", "mappers", "deployments"]
 Value = TypeVar("Value")
 #: How long a batch waits for a part of the installation that is away, and between two attempts, seconds.
 PATIENCE_S, FIRST_PAUSE_S, LONGEST_PAUSE_S = 600.0, 0.5, 10.0
@@ -139,7 +139,11 @@ class Engine:
     def run(self, coroutine: Any) -> Any:
         """Return the result of a coroutine, run on this engine's loop."""
         # In the context of who asks: the loop's own knows of no span.
-        return self._loop.run(coroutine, context=contextvars.copy_context())
+        context = contextvars.copy_context()
+        # Not by ``Runner.run``: on the main thread that puts the task into words, results and all (7 % of a
+        # batch of ``utility`` alone; ``signal.getsignal`` of a handler that holds the task, Python 3.11).
+        loop = self._loop.get_loop()
+        return loop.run_until_complete(loop.create_task(coroutine, context=context))
 
     def close(self) -> None:
         """End the loop."""
@@ -164,14 +168,17 @@ class Engine:
 
 @contextmanager
 def open_engine(settings: Settings, through: Through) -> Iterator[Engine]:
-    """Open an engine for as long as the block lasts. All but ``here`` need Ray to be connected.
+    """Open an engine for as long as the block lasts; the last two of ``Through`` need Ray to be connected.
 
     Raises:
-        StoreUnavailableError: ``here``, and the installation is running. ModelUnavailableError: the embedder
-        has not been built.
+        StoreUnavailableError: ``here`` or ``readers``, and the installation is running.
+        ModelUnavailableError: the embedder has not been built.
     """
     if through == "here":
         with local_parts(settings, remembered=REMEMBERED) as parts:
+            yield from _engine(parts, settings, _called(in_process_frameworks(parts, settings)))
+    elif through == "readers":
+        with resting_parts(settings, remembered=REMEMBERED) as parts:
             yield from _engine(parts, settings, _called(in_process_frameworks(parts, settings)))
     elif through == "mappers":
         parts = _with_own_models(remote_parts(settings), settings)

@@ -30,7 +30,7 @@ def estimate(asked: Asked, found: Plan, settings: Settings) -> dict[str, Any]:
     check_frameworks(asked.options, settings)
     began_s = time.monotonic()
     # Deployments go about as fast as one process with models of its own, and that one can be left again.
-    with open_engine(settings, "here" if asked.through == "here" else "mappers") as engine:
+    with open_engine(settings, "mappers" if asked.through == "deployments" else asked.through) as engine:
         stand = engine.standpoint(TenantId(asked.options.tenant))
         job = Job(asked.out, asked.options, stand, engine.model_bundle, asked.through, manifest="")
         worker = PartWorker(engine, job)  # which writes nothing here
@@ -49,7 +49,7 @@ def estimate(asked: Asked, found: Plan, settings: Settings) -> dict[str, Any]:
             size += len(FORMS[asked.options.format](answered))
     a_row_s = work_s / max(1, tried)
     others = 1.0 + (asked.workers - 1) * MAPPER_SHARE
-    starting_s = MAPPERS_START_S if asked.through == "mappers" else start_s
+    starting_s = MAPPERS_START_S if asked.through in ("mappers", "readers") else start_s
     return {
         "rows": found.rows,
         "parts": len(found.parts),

@@ -58,7 +58,7 @@ Elsewhere = Callable[[Job, list[Part], str], Iterator[tuple[int, bytes]]]
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What is to be done. ``shard`` is (number from 1, of how many); ``workers`` of ``mappers``."""
+    """What is to be done. ``shard`` is (number from 1, of how many); ``workers`` of mappers and readers."""
 
     inputs: tuple[str, ...]
     out: str
@@ -205,7 +205,7 @@ def check_frameworks(options: BatchOptions, settings: Settings) -> None:
 @contextmanager
 def _engine(settings: Settings, through: Through) -> Iterator[Engine]:
     """Open the driver's engine; where others compute, one that only knows where the batch stands."""
-    if through == "here":
+    if through in ("here", "readers"):
         with open_engine(settings, through) as engine:
             yield engine
         return
@@ -220,7 +220,7 @@ def _elsewhere(asked: Asked, settings: Settings) -> Elsewhere | None:
     """Return what does parts in the cluster, ``None`` where this process does them."""
     if asked.through == "here":
         return None
-    return partial(_mapped if asked.through == "mappers" else _by_one, settings, asked.workers)
+    return partial(_by_one if asked.through == "deployments" else _mapped, settings, asked.workers)
 
 
 def _manifest(asked: Asked, found: Plan, engine: Engine) -> Manifest:

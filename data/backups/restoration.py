@@ -73,7 +73,7 @@ def restore(
     runner = runner or Worker(None, place.target, place.sealer)
     if scope.dry_run:
         return _tried(place, chosen, scope.tenant, runner)
-    with writable(place.home), hold_home(place.home / "ledger" / "lock"):
+    with writable(place.home), hold_home(place.home):
         if scope.tenant is not None:
             require_empty(place.home)
         staging = Staging(place.home)

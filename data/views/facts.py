@@ -95,7 +95,7 @@ class FactsView:
 
     name = "facts"
 
-    def __init__(self, path: Path, home: Path) -> None:
+    def __init__(self, path: Path, home: Path, *, is_resting: bool = False) -> None:
         import duckdb
 
         self._home = home
@@ -106,8 +106,11 @@ class FactsView:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             # One thread a query: batches are small, and the order of sums must not depend on the machine.
-            self._writer = duckdb.connect(str(path), config={"threads": 1, "enable_external_access": "false"})
-            self._writer.execute(_SCHEMA)
+            self._writer = duckdb.connect(
+                str(path), is_resting, {"threads": 1, "enable_external_access": "false"}
+            )
+            if not is_resting:
+                self._writer.execute(_SCHEMA)
             row = self._writer.execute("SELECT max(value) FROM meta WHERE key = 'applied_seq'").fetchone()
         except duckdb.Error as exc:
             if "set lock" in str(exc):

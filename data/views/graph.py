@@ -71,7 +71,7 @@ class GraphView:
 
     name = "graph"
 
-    def __init__(self, path: Path, home: Path) -> None:
+    def __init__(self, path: Path, home: Path, *, is_resting: bool = False) -> None:
         import pyoxigraph
 
         self._ox: Any = pyoxigraph
@@ -80,7 +80,7 @@ class GraphView:
         self._write_lock = threading.RLock()
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            self._store: Any = self._ox.Store(str(path))
+            self._store: Any = (self._ox.Store.read_only if is_resting else self._ox.Store)(str(path))
             self._loads = self._stored_loads()
             #: (tenant, key) -> the loads of its last change, while they hold.
             self._live: dict[tuple[str, str], list[str]] = {}

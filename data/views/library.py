@@ -7,7 +7,7 @@ built again.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from data.views.facts import FactFilter, FactsView
 from data.views.graph import GraphView, graph_of
 from data.views.history import HistoryView
 from data.views.passages import PassagesView
-from data.views.served import Served
+from data.views.served import AnyView, Served
 from data.views.sparql import SparqlAnswer
 from data.views.sparql_runner import SparqlLimits, SparqlRunner
 from data.views.view import View
@@ -49,21 +49,24 @@ class Library:
     """The five views under ``home``. Any thread may read; one at a time applies.
 
     ``newest`` is the ledger's last position where it is known: a view that claims more belongs to another
-    ledger.
+    ledger. One that ``is_resting`` only reads what is there, beside any number of other processes that do.
 
     Raises:
         StoreUnavailableError: another process has a view open.
     """
 
-    def __init__(self, home: Path, *, newest: int | None = None) -> None:
+    def __init__(self, home: Path, *, newest: int | None = None, is_resting: bool = False) -> None:
         self._home = home
         self._kept_from = (0, "")
-        folder = home / FOLDER
-        self._passages = Served(folder / "passages.sqlite", lambda path: PassagesView(path, home), newest)
-        self._facts = Served(folder / "facts.duckdb", lambda path: FactsView(path, home), newest)
-        self._graph = Served(folder / "graph", lambda path: GraphView(path, home), newest)
-        self._history = Served(folder / "history.sqlite", HistoryView, newest)
-        self._rights = Served(folder / "access.sqlite", AccessView, newest)
+
+        def served(name: str, build: Callable[[Path], AnyView]) -> Served[AnyView]:
+            return Served(home / FOLDER / name, build, newest, is_resting=is_resting)
+
+        self._passages = served("passages.sqlite", lambda path: PassagesView(path, home))
+        self._facts = served("facts.duckdb", lambda path: FactsView(path, home, is_resting=is_resting))
+        self._graph = served("graph", lambda path: GraphView(path, home, is_resting=is_resting))
+        self._history = served("history.sqlite", HistoryView)
+        self._rights = served("access.sqlite", AccessView)
         self.limit_queries(SparqlLimits())
 
     def limit_queries(self, limits: SparqlLimits) -> None:

@@ -27,15 +27,19 @@ _SUFFIXES = ("", "-wal", "-shm", ".wal")
 class Served(Generic[AnyView]):
     """One view under ``path``, opened by ``build``. Any thread may ask; one at a time replaces.
 
+    One that ``is_resting`` only reads, beside other processes: damage is told, nothing is put right.
+
     ``newest`` is the ledger's last position where it is known: a view that claims more belongs to another
     ledger and is built again, as is one that cannot be opened.
     """
 
-    def __init__(self, path: Path, build: Callable[[Path], AnyView], newest: int | None) -> None:
+    def __init__(
+        self, path: Path, build: Callable[[Path], AnyView], newest: int | None, *, is_resting: bool = False
+    ) -> None:
         self._path = path
         self._build = build
         self._gate = Gate()
-        self._view = self._opened(newest)
+        self._view = build(path) if is_resting else self._opened(newest)
 
     @property
     def view(self) -> AnyView:

@@ -90,8 +90,7 @@ def limits(backend: str, requests: int) -> dict[str, Any]:
     """Hammer one tenant's limit over three replicas; return what was let through and what should have."""
     with tempfile.TemporaryDirectory() as folder, _store(backend, Path(folder)) as address:
         chosen = ["cache.backend=redis", f"cache.url={address}"] if address else []
-        replicas = [f"serving.gateway.{name}_replicas=3" for name in ("min", "max")]
-        with installation("auth.mode=required", *chosen, *replicas) as running:
+        with installation("auth.mode=required", *chosen, *_gateways(3)) as running:
             rates = {"per_minute": PER_MINUTE, "per_hour": 1e6, "per_day": 1e6, "burst": BURST}
             key = _tenant_key(running, "hammered", rates)
             statuses, took_s = asyncio.run(_hammer(replace(running, key=key), requests))
@@ -105,6 +104,10 @@ def limits(backend: str, requests: int) -> dict[str, Any]:
         "expected": round(expected, 2),
         "off_by": round(statuses[200] - expected, 2),
     }
+
+
+def _gateways(count: int) -> list[str]:
+    return [f"serving.gateway.{name}_replicas={count}" for name in ("min", "max")]
 
 
 def _store(backend: str, folder: Path) -> AbstractContextManager[str]:
@@ -136,9 +139,9 @@ async def _hammer(running: Running, requests: int) -> tuple[Counter[int], float]
     return statuses, time.perf_counter() - begun
 
 
-def neighbour(rounds: int, seconds: float) -> dict[str, Any]:
+def neighbour(rounds: int, seconds: float, gateways: int) -> dict[str, Any]:
     """Measure a quiet tenant's answers: alone, beside one at its limit, beside one at 20 times it."""
-    with installation("auth.mode=required") as running:
+    with installation("auth.mode=required", *_gateways(gateways)) as running:
         quiet = _tenant_key(
             running, "quiet", {"per_minute": 6e5, "per_hour": 1e7, "per_day": 1e8, "burst": 1e4}
         )
@@ -162,6 +165,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--rounds", type=int, default=12, help="turns alone and beside the loud one")
     parser.add_argument("--seconds", type=float, default=8.0, help="how long each call is asked")
     parser.add_argument("--requests", type=int, default=3_000, help="sent at the limit")
+    parser.add_argument("--gateways", type=int, default=2, help="ingress replicas of the neighbours")
     parser.add_argument("--only", choices=["door", "lmdb", "redis", "neighbour"])
     options = parser.parse_args(arguments)
     told: dict[str, Any] = {}
@@ -171,7 +175,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.only in (None, backend) and (backend == "lmdb" or shutil.which("redis-server")):
             told[f"limits on {backend}"] = limits(backend, options.requests)
     if options.only in (None, "neighbour"):
-        told["neighbour"] = neighbour(options.rounds, options.seconds)
+        told["neighbour"] = neighbour(options.rounds, options.seconds, options.gateways)
     print(json.dumps(told, indent=2))
     return 0
 

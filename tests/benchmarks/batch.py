@@ -1,12 +1,13 @@
 """How fast batches go, how much memory they take, and from how many rows on a job pays.
 
-``python -m tests.benchmarks.batch rate|memory|crossover|pool|celery HOME CLAIMS`` prints one JSON document.
-HOME has the embedder and knowledge, CLAIMS are JSON Lines. All but ``memory`` start the installation of that
-home and end it again.
+``python -m tests.benchmarks.batch rate|readers|memory|crossover|pool|celery HOME CLAIMS`` prints one JSON
+document. HOME has the embedder and knowledge, CLAIMS are JSON Lines. All but ``readers`` and ``memory`` start
+the installation of that home and end it again.
 
 - ``rate``: one process alone (``--local``) on one core; then the whole installation with a mapper a core, on
   one core and on two: rows a second once rows are coming, start apart, and CPU time a claim. With ``--rows
-  3000,100000`` the first two are told from fewer rows. On a machine that others use, compare the CPU time.
+  3000,100000`` all but the last are told from fewer rows. On a machine that others use, compare the CPU time.
+- ``readers``: the same on a home that is not running, whose files the mappers read themselves.
 - ``memory``: the largest resident memory of a batch at several numbers of rows.
 - ``crossover``: seconds to the end for small inputs, through the deployments and through mappers.
 - ``pool``: the same engine in a plain ``multiprocessing`` pool, which keeps nothing when it is killed.
@@ -24,8 +25,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -111,16 +113,33 @@ class Bench:
 
 def rate(bench: Bench, rows: Sequence[int]) -> dict[str, Any]:
     """Return rows a second and CPU milliseconds a claim, and how they stand to one another."""
+    return _beside_one_process(bench, rows, partial(_running, bench.settings))
+
+
+def readers(bench: Bench, rows: Sequence[int]) -> dict[str, Any]:
+    """Return what ``rate`` does, where no installation runs."""
+    return _beside_one_process(bench, rows, nullcontext)
+
+
+def _beside_one_process(
+    bench: Bench, rows: Sequence[int], installation: Callable[[], AbstractContextManager[Any]]
+) -> dict[str, Any]:
+    """Measure on one core and on two; one process alone on a core before and after, for machines drift."""
     found: dict[str, dict[str, Any]] = {}
-    with _on_cores(1):
-        _keep(found, "one process", bench.run(rows[0], "--local", "--part-rows=100"))
+    _one_process(bench, rows[0], found, "one process")
     for cores, count in ((1, rows[0]), (2, rows[-1])):
-        with _on_cores(cores), _running(bench.settings):
+        with _on_cores(cores), installation():
             report = bench.run(count, "--through=mappers", f"--workers={cores}", "--part-rows=100")
         _keep(found, f"cores {cores}", report)
-    alone, one, two = (each["rows_per_s"] for each in found.values())
-    ratios = {"two cores to one": two / one, "two cores to two processes alone": two / (2 * alone)}
+    _one_process(bench, rows[0], found, "one process, after")
+    before, one, two, after = (each["rows_per_s"] for each in found.values())
+    ratios = {"two cores to one": two / one, "two cores to two processes alone": two / (before + after)}
     return {**found, "ratios": {name: round(ratio, 3) for name, ratio in ratios.items()}}
+
+
+def _one_process(bench: Bench, rows: int, found: dict[str, dict[str, Any]], name: str) -> None:
+    with _on_cores(1):
+        _keep(found, name, bench.run(rows, "--local", "--part-rows=100"))
 
 
 def _keep(found: dict[str, dict[str, Any]], name: str, report: dict[str, Any]) -> None:
@@ -254,7 +273,14 @@ def _memory(pid: int) -> int:
         return 0
 
 
-_MEASURES = {"rate": rate, "memory": memory, "crossover": crossover, "pool": pool, "celery": celery}
+_MEASURES = {
+    "rate": rate,
+    "readers": readers,
+    "memory": memory,
+    "crossover": crossover,
+    "pool": pool,
+    "celery": celery,
+}
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from tasks.verify_batch import main
@@ -87,6 +91,30 @@ def test_dry_run_measures_and_writes_nothing(
     assert report["seconds"] > 0
     assert report["bytes"] > 0
     assert not (tmp_path / "none").exists()
+
+
+def test_home_that_is_not_running_is_worked_on_by_as_many_processes_as_asked_for(
+    kite: Kite, source: Path, tmp_path: Path
+) -> None:
+    """Killed, they all go with the command; begun again, it ends with the bytes of one process alone."""
+    home, alone, several = tmp_path / "home", tmp_path / "alone", tmp_path / "several"
+    shutil.copytree(kite.home / "models", home / "models")
+    command = [sys.executable, "-m", "tasks.verify_batch", str(source), "--part-rows=8", "--env=testing"]
+    command.append(f"--set=home={home}")
+    with subprocess.Popen([*command, f"--out={several}", "--workers=2"], stdout=subprocess.DEVNULL) as begun:
+        assert wait_for(lambda: bool(list(several.glob("part-*"))), longest_s=120.0, every_s=0.02)
+        its_own = psutil.Process(begun.pid).children(recursive=True)
+        begun.kill()
+    _, alive = psutil.wait_procs(its_own, timeout=60.0)
+    codes = [
+        subprocess.run([*command, f"--out={out}", *words], stdout=subprocess.DEVNULL, check=False).returncode
+        for out, words in ((several, ["--workers=2"]), (alone, ["--local"]))
+    ]
+
+    assert len(its_own) > 3
+    assert alive == []
+    assert codes == [3, 3]
+    assert faults(source, several, alone) == []
 
 
 def _kill_when_begun(kite: Kite, out: Path, killed: list[str]) -> None:

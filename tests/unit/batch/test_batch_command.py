@@ -107,7 +107,9 @@ def test_command_in_an_output_that_cannot_be_written_ends_with_2(
         (["--shard=5/4"], "--shard: '5/4' is no share"),
         (["--framework-weights=a,b"], "are no numbers"),
         (["--frameworks=nothing"], "'nothing' is none"),
-        (["--workers=2"], "start it first"),
+        (["--local", "--workers=2"], "--local: one process works"),
+        (["--local", "--through=deployments"], "--local: one process works"),
+        (["--through=deployments"], "start it first"),
         (["--tenant=Not A Tenant"], "tenant id"),
     ],
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -73,10 +73,12 @@ def verifier(monkeypatch: pytest.MonkeyPatch) -> FakeVerifier:
 
 
 @pytest.fixture
-def engine(verifier: FakeVerifier, clock: FakeTime) -> Engine:
+def engine(verifier: FakeVerifier, clock: FakeTime) -> Iterator[Engine]:
     del verifier, clock
     parts: Any = SimpleNamespace(reader=SimpleNamespace(position=lambda: 7, seq_at=lambda _: 5))
-    return Engine(parts, Settings(), {})
+    made = Engine(parts, Settings(), {})
+    yield made
+    made.close()
 
 
 def questions(*texts: str) -> list[Question]:

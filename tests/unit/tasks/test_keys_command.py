@@ -157,7 +157,7 @@ def test_mistake_ends_in_one_line(run: Run, arguments: tuple[str, ...], told: st
 
 def test_home_that_another_process_has_open_is_refused(run: Run, tmp_path: Path) -> None:
     """A keeper without a cluster around it."""
-    with hold_home(tmp_path / "ledger" / "lock"):
+    with hold_home(tmp_path):
         code, _, err = run("keys", "list")
 
     assert (code, "Another keeper owns" in err) == (4, True)
