@@ -220,7 +220,7 @@ def _elsewhere(asked: Asked, settings: Settings) -> Elsewhere | None:
     """Return what does parts in the cluster, ``None`` where this process does them."""
     if asked.through == "here":
         return None
-    return partial(_by_one if asked.through == "deployments" else _mapped, settings, asked.workers)
+    return partial(_mapped if asked.through == "mappers" else _by_actors, settings, asked.workers)
 
 
 def _manifest(asked: Asked, found: Plan, engine: Engine) -> Manifest:
@@ -283,22 +283,28 @@ def _mapped(
         yield _done(row)
 
 
-def _by_one(
-    settings: Settings, _workers: int, job: Job, todo: list[Part], step: str
+def _by_actors(
+    settings: Settings, workers: int, job: Job, todo: list[Part], step: str
 ) -> Iterator[tuple[int, bytes]]:
-    """Have one actor do parts, one after the other, by the running deployments.
+    """Have plain actors do parts; Ray restarts them and their parts when they die.
 
-    Not this process: it would not end, for Ray waits for Serve's handles when it disconnects (Ray 2.60).
+    On one machine that is all it takes: Ray Data's own actors and threads would use the same cores. For the
+    running deployments it is one actor, not this process, which would not end: Ray waits for Serve's handles
+    when it disconnects (Ray 2.60).
     """
     import ray
+    from ray.util import ActorPool
 
-    made = ray.remote(num_cpus=MAPPER_CPUS, max_restarts=-1, max_task_retries=-1)(BatchMapper)
-    actor: Any = made.remote(msgspec.to_builtins(settings), msgspec.json.encode(job))
+    made: Any = ray.remote(num_cpus=MAPPER_CPUS, max_restarts=-1, max_task_retries=-1)(BatchMapper)
+    given = (msgspec.to_builtins(settings), msgspec.json.encode(job))
+    actors = [made.remote(*given) for _ in range(min(workers, len(todo)))]
     try:
-        for row in [actor.work.remote(_item(part, step)) for part in todo]:
-            yield _done(ray.get(row))
+        pool = ActorPool(actors)
+        for row in pool.map_unordered(lambda actor, part: actor.work.remote(_item(part, step)), todo):
+            yield _done(row)
     finally:
-        ray.kill(actor)
+        for actor in actors:
+            ray.kill(actor)
 
 
 def _item(part: Part, step: str) -> dict[str, Any]:
