@@ -43,8 +43,8 @@ DOCUMENT_SHARE = 0.5
 #: Only the rarest terms of a long query are asked for: the common ones cost most and tell least. nDCG@10 on
 #: Climate-FEVER's training claims: 0.323 with 12 terms, 0.350 with 16, 0.359 with 32.
 MAX_TERMS = 16
-#: Bounds of the caches: snapshots, and postings kept in memory.
-MAX_SNAPSHOTS, MAX_POSTINGS = 16, 8_000_000
+#: Bounds of the caches: snapshots, postings kept in memory, and words known to be in no passage.
+MAX_SNAPSHOTS, MAX_POSTINGS, MAX_ABSENT = 16, 8_000_000, 50_000
 
 #: Every occurrence of a term, and those in titles, each as one text: reading a row of the cursor for each
 #: costs three times as much.
@@ -110,6 +110,9 @@ class _Weighted:
     document_weights: Weights
 
 
+_NOWHERE = _Weighted(np.zeros(0, dtype=np.int64), np.zeros(0), np.zeros(0, dtype=np.int64), np.zeros(0))
+
+
 @dataclass(frozen=True, slots=True)
 class _Snapshot:
     """What one tenant sees at one position, and the term weights computed for it so far."""
@@ -133,6 +136,8 @@ class LexicalSearch:
         self._snapshots: OrderedDict[tuple[TenantId, int], _Snapshot] = OrderedDict()
         self._postings: dict[str, _Posting] = {}
         self._held = 0
+        #: Words that none of the first so many rows has.
+        self._absent: dict[str, int] = {}
 
     def search(self, queries: Sequence[Query], k: int) -> list[list[Hit]]:
         """Return at most ``k`` hits a query, best first, ties by id."""
@@ -170,16 +175,26 @@ class LexicalSearch:
     def _weights(self, connection: sqlite3.Connection, snapshot: _Snapshot, word: str) -> _Weighted:
         known = snapshot.weights.get(word)
         if known is None:
-            known = _weighted(snapshot, self._posting(connection, word, len(snapshot.visible)))
-            snapshot.weights[word] = known
+            posting = self._posting(connection, word, len(snapshot.visible))
+            if posting is None:
+                return _NOWHERE
+            known = snapshot.weights[word] = _weighted(snapshot, posting)
         return known
 
-    def _posting(self, connection: sqlite3.Connection, word: str, size: int) -> _Posting:
-        """Return a term's posting, complete for the first ``size`` rows."""
+    def _posting(self, connection: sqlite3.Connection, word: str, size: int) -> _Posting | None:
+        """Return a term's posting, complete for the first ``size`` rows; ``None`` where none has it."""
+        if self._absent.get(word, -1) >= size:
+            return None
         known = self._postings.get(word)
         if known is None or known.size < size:
             known = _read_posting(connection, word, size)
             with self._lock:
+                if not len(known.rows):
+                    # What is asked has no end of new words: their number is bounded, not their rows.
+                    if len(self._absent) >= MAX_ABSENT:
+                        self._absent.clear()
+                    self._absent[word] = size
+                    return None
                 if self._held > MAX_POSTINGS:
                     self._postings.clear()
                     self._snapshots.clear()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from data.ledger import Ledger
 from data.ports import HistoryQuery, Query
 from data.vectors.exact import ExactIndex
 from data.vectors.faiss import FaissIndex
+from data.views import lexical
 from data.views.facts import FactFilter, FactsView
 from data.views.library import Library
 from data.views.vectors import PassageVectors
@@ -223,6 +225,25 @@ def test_search_text_batch_equals_one_by_one(house: House) -> None:
     assert house.library.search_text(queries, 5) == [
         house.library.search_text([one], 5)[0] for one in queries
     ]
+
+
+def test_search_text_keeps_nothing_for_words_that_no_passage_has(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """New words come without end, and memory must not follow; one that is written later is found."""
+    monkeypatch.setattr(lexical, "MAX_ABSENT", 10)
+    at = house.write(PUTS[0])
+    house.found(A, "tower", at)
+    gc.collect()
+    before = len(gc.get_objects())
+    for number in range(500):
+        assert house.found(A, f"word{number}", at) == []
+    gc.collect()
+    grown = len(gc.get_objects()) - before
+    house.write(changes.put_document(Document("late", "It says word499."), A))
+
+    assert grown < 100
+    assert house.found(A, "word499") == ["late#0"]
 
 
 def test_search_text_equal_scores_come_in_id_order(house: House) -> None:
