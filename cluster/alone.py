@@ -2,7 +2,7 @@
 
 Called by ``tasks.verify_batch`` for a home that is not running, where several processes are to work: they
 read the home's files themselves (``cluster.owned.resting_parts``). Invariant: its processes are this one's
-children and die with it, however it dies.
+children and die with it, however it dies; Ray's agents notice within about a minute (62 s, Ray 2.60).
 """
 
 from __future__ import annotations
