@@ -273,17 +273,9 @@ def _mapped(
     logging.getLogger("ray.data").setLevel(logging.WARNING)  # importing it sets it to DEBUG
     ray.data.DataContext.get_current().enable_progress_bars = False
     items = [_item(part, step) for part in todo]
-    # One call at a time and on the actor's main thread: on another, as Ray Data has it unless told (2.60),
-    # the same work took a sixth more of a core.
-    pool = ActorPoolStrategy(
-        size=min(workers, len(todo)),
-        max_tasks_in_flight_per_actor=2,
-        max_concurrent_calls_per_actor=1,
-        enable_true_multi_threading=True,
-    )
     mapped = ray.data.from_items(items, override_num_blocks=len(items)).map(
         BatchMapper,  # type: ignore[arg-type]
-        compute=pool,
+        compute=ActorPoolStrategy(size=min(workers, len(todo)), max_tasks_in_flight_per_actor=2),
         num_cpus=MAPPER_CPUS,
         fn_constructor_args=(msgspec.to_builtins(settings), msgspec.json.encode(job)),
     )
