@@ -14,21 +14,17 @@ from pathlib import Path
 from cluster.head import home_of
 from cluster.remote import RemoteModels, RemoteReader, RemoteVectors
 from cluster.vectors import place_of
-from cluster.wiring import AGGREGATOR, SYNTAX, Models, model_folder, open_models, open_queue, open_store
+from cluster.wiring import open_models, open_queue, open_store, parts_of
 from configs.schema import Settings
 from data.audit.log import FOLDER, AuditLog
 from data.clock import SystemClock
 from data.codec import ENTRIES
 from data.datasets.service import DatasetsConfig, LocalVectorDatasets
 from data.erasure import Eraser
-from data.errors import StoreUnavailableError
-from data.home_lock import share_home
 from data.keeper import Keeper
 from data.ledger import Entry, Ledger
 from data.lookup import LocalReader
-from data.models.conformal import load_conformal
 from data.models.embedding import IdentifiedEmbedder
-from data.models.reliability import load_reliability
 from data.parts import Parts
 from data.resting import RestingKnowledge
 from data.views.sparql_runner import SparqlLimits
@@ -156,57 +152,25 @@ def local_parts(settings: Settings, *, remembered: int | None = None) -> Iterato
         config=datasets_config(settings),
     )
     try:
-        yield replace(_parts(settings, models, reader, index), datasets=datasets)
+        yield replace(parts_of(settings, models, reader, index), datasets=datasets)
     finally:
         datasets.close()
         keeper.close()
         index.close()
 
 
-def settle(settings: Settings) -> None:
-    """Bring every store of a home that is not running up to its ledger, for those who will only read it.
-
-    Where others read it already, that was done.
-
-    Raises:
-        StoreUnavailableError: a process that may write has the home.
-    """
-    try:
-        with local_parts(settings):
-            return
-    except StoreUnavailableError:
-        share_home(home_of(settings)).close()
-
-
 @contextmanager
 def resting_parts(settings: Settings, *, remembered: int | None = None) -> Iterator[Parts]:
-    """Open everything for reading alone, beside any number of processes that do; see :func:`settle`.
+    """Open everything for reading alone, beside any number of processes that do.
 
-    ``remembered`` is as in :func:`open_models`. There are no vector datasets.
+    The home must have been settled (:func:`tasks.maintenance.settle`). ``remembered`` is as in
+    :func:`open_models`. There are no vector datasets.
     """
     models = open_models(settings, remembered=remembered)
     knowledge = RestingKnowledge(home_of(settings), SystemClock())
     try:
         # Not closed: that would write it.
         index = open_passage_vectors(settings, models.embedder)
-        yield _parts(settings, models, LocalReader(knowledge), index)
+        yield parts_of(settings, models, LocalReader(knowledge), index)
     finally:
         knowledge.close()
-
-
-def _parts(settings: Settings, models: Models, reader: LocalReader, index: PassageVectors) -> Parts:
-    conformal = load_conformal(model_folder(settings) / AGGREGATOR)
-    return Parts(
-        reader=reader,
-        vectors=index,
-        analyser=models.analyser,
-        embedder=models.embedder,
-        stance=models.stance,
-        scorer=models.scorer,
-        store=open_store(settings),
-        clock=SystemClock(),
-        prediction_set=conformal.prediction_set,
-        conformal=conformal,
-        reliability=load_reliability(model_folder(settings) / AGGREGATOR),
-        syntax_folder=model_folder(settings) / SYNTAX,
-    )

@@ -6,7 +6,7 @@ what only the process that has a home opens is in :mod:`cluster.owned`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -16,11 +16,12 @@ from cluster.vectors import RemoteVectorDatasets
 from configs.schema import CacheSettings, Settings
 from configs.secrets import cache_url, queue_url, stream_url
 from data.clock import SystemClock
+from data.lookup import KnowledgeReader
 from data.models.conformal import load_conformal
 from data.models.embedding import IdentifiedEmbedder
 from data.models.reliability import load_reliability
 from data.parts import Parts
-from data.ports import KeyValueStore, Scorer, StanceModel, TextAnalyser
+from data.ports import KeyValueStore, Scorer, StanceModel, TextAnalyser, VectorIndex
 from data.queue.ports import TaskQueue
 from data.queue.tasks import QueueBounds, RetryRule
 from data.standing import BoardReader
@@ -162,22 +163,27 @@ def open_embedder(settings: Settings) -> IdentifiedEmbedder:
 def remote_parts(settings: Settings) -> Parts:
     """Return the parts as links to the shared actors of this cluster."""
     models = RemoteModels()
+    parts = parts_of(settings, Models(models, models, models, models), RemoteReader(), RemoteVectors())
+    datasets = RemoteVectorDatasets(settings.vectors.actors)
+    return replace(parts, datasets=datasets, board=BoardReader(home_of(settings)))
+
+
+def parts_of(settings: Settings, models: Models, reader: KnowledgeReader, vectors: VectorIndex) -> Parts:
+    """Return what verification needs around these, wherever they are: store, clock, shipped figures."""
     conformal = load_conformal(model_folder(settings) / AGGREGATOR)
     return Parts(
-        reader=RemoteReader(),
-        vectors=RemoteVectors(),
-        analyser=models,
-        embedder=models,
-        stance=models,
-        scorer=models,
+        reader=reader,
+        vectors=vectors,
+        analyser=models.analyser,
+        embedder=models.embedder,
+        stance=models.stance,
+        scorer=models.scorer,
         store=open_store(settings),
         clock=SystemClock(),
         prediction_set=conformal.prediction_set,
         conformal=conformal,
         reliability=load_reliability(model_folder(settings) / AGGREGATOR),
         syntax_folder=model_folder(settings) / SYNTAX,
-        datasets=RemoteVectorDatasets(settings.vectors.actors),
-        board=BoardReader(home_of(settings)),
     )
 
 

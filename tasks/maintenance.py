@@ -1,7 +1,7 @@
 """What the maintenance commands share: the keeper, running or not, and how a report is told.
 
-Called by ``check_ledger``, ``compact``, ``erase_tenant`` and ``rebuild_view``. Invariant: a home that a
-keeper has open is never opened here.
+Called by ``check_ledger``, ``compact``, ``erase_tenant``, ``rebuild_view`` and ``verify_batch``. Invariant: a
+home that a keeper has open is never opened here.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from cluster.wiring import open_embedder
 from configs.schema import Settings
 from data.clock import SystemClock
 from data.errors import KiteError, StoreUnavailableError
-from data.home_lock import hold_home
+from data.home_lock import hold_home, share_home
 from data.keeper import Keeper
 from data.ledger import Entry
 from data.views.vectors import ReadEntries
@@ -83,6 +83,22 @@ def stopped_keeper(settings: Settings, *, with_vectors: bool) -> Iterator[Keeper
         keeper.close()
         if index is not None:
             index.close()
+
+
+def settle(settings: Settings) -> None:
+    """Bring every store of a home that is not running up to its ledger, for those who will only read it.
+
+    Where others read it already, that was done.
+
+    Raises:
+        StoreUnavailableError: a process that may write has the home. ModelUnavailableError: the embedder has
+        not been built.
+    """
+    try:
+        with stopped_keeper(settings, with_vectors=True):
+            return
+    except StoreUnavailableError:
+        share_home(home_of(settings)).close()
 
 
 class _NoVectors:

@@ -24,7 +24,6 @@ import msgspec
 
 from cluster.alone import own_cluster
 from cluster.head import home_of, running
-from cluster.owned import settle
 from configs.schema import Settings
 from data.batch.manifest import BatchOptions, clear
 from data.batch.output import open_output
@@ -34,6 +33,7 @@ from data.errors import ConfigError, InvalidValueError, KiteError, RequestError
 from data.jobs.folder import JOB_VARIABLE, JobFolder
 from data.jobs.records import JobKind
 from data.jobs.running import JobEnded, open_job, running_job
+from tasks.maintenance import settle
 from tasks.session import add_settings_arguments, connect, settings_from
 from tasks.verify_batch_engine import Through
 from tasks.verify_batch_estimate import estimate
@@ -96,7 +96,8 @@ def work(
             asked = replace(asked, through="readers", workers=options.workers or os.cpu_count() or 1)
             told.tell(0, None, f"starting {asked.workers} workers")
             settle(settings)
-            stack.enter_context(own_cluster(settings, asked.workers))
+            if not options.dry_run:
+                stack.enter_context(own_cluster(settings, asked.workers))
         if options.dry_run:
             return estimate(asked, found, settings)
         report = run_batch(asked, found, settings, told.tell, began_s=began_s)

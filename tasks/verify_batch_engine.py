@@ -174,11 +174,9 @@ def open_engine(settings: Settings, through: Through) -> Iterator[Engine]:
         StoreUnavailableError: ``here`` or ``readers``, and the installation is running.
         ModelUnavailableError: the embedder has not been built.
     """
-    if through == "here":
-        with local_parts(settings, remembered=REMEMBERED) as parts:
-            yield from _engine(parts, settings, _called(in_process_frameworks(parts, settings)))
-    elif through == "readers":
-        with resting_parts(settings, remembered=REMEMBERED) as parts:
+    if through in ("here", "readers"):
+        opened = local_parts if through == "here" else resting_parts
+        with opened(settings, remembered=REMEMBERED) as parts:
             yield from _engine(parts, settings, _called(in_process_frameworks(parts, settings)))
     elif through == "mappers":
         parts = _with_own_models(remote_parts(settings), settings)

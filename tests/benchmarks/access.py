@@ -165,7 +165,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--rounds", type=int, default=12, help="turns alone and beside the loud one")
     parser.add_argument("--seconds", type=float, default=8.0, help="how long each call is asked")
     parser.add_argument("--requests", type=int, default=3_000, help="sent at the limit")
-    parser.add_argument("--gateways", type=int, default=2, help="ingress replicas of the neighbours")
+    parser.add_argument("--gateways", type=int, default=1, help="ingress replicas of the neighbours")
     parser.add_argument("--only", choices=["door", "lmdb", "redis", "neighbour"])
     options = parser.parse_args(arguments)
     told: dict[str, Any] = {}

@@ -62,8 +62,8 @@ def seen(knowledge: Knowledge) -> list[object]:
     ]
 
 
-def test_home_at_rest_says_what_its_keeper_said(home: Path, rest: Callable[[], RestingKnowledge]) -> None:
-    """Two read it at once and find passages, facts, statements and verdicts."""
+def test_home_at_rest_is_read_by_two_at_once(rest: Callable[[], RestingKnowledge]) -> None:
+    """Both find passages, facts, statements and verdicts."""
     found = [seen(rest()), seen(rest())]
 
     assert found[0] == found[1]
