@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from data import changes, segments
@@ -20,6 +21,7 @@ from data.vectors.faiss import FaissIndex
 from data.views import lexical
 from data.views.facts import FactFilter, FactsView
 from data.views.library import Library
+from data.views.sparql_runner import SparqlLimits
 from data.views.vectors import PassageVectors
 from tests.fakes import FakeClock, FakeEmbedder
 
@@ -409,6 +411,18 @@ def test_sparql_bad_write_or_endless_is_refused(house: House, query: str) -> Non
 
     with pytest.raises(InvalidValueError):
         house.library.sparql(A, query, most=2)
+
+
+def test_sparql_small_query_reserves_little_of_its_memory(house: House) -> None:
+    """Opening the graph takes a third of the addresses a query may have, however its threads fall out."""
+    house.write(changes.put_graph(GRAPH, "g", A))
+    house.library.sparql(A, "SELECT * { ?s ?p ?o }", most=9)
+
+    (worker,) = (one for one in psutil.Process().children() if "data.views.sparql_worker" in one.cmdline())
+    status = Path(f"/proc/{worker.pid}/status").read_text("ascii")
+    (peak_kb,) = (int(line.split()[1]) for line in status.splitlines() if line.startswith("VmPeak:"))
+
+    assert peak_kb < SparqlLimits().memory_bytes / 1024 / 3
 
 
 def test_history_gives_earlier_verdicts_with_their_last_feedback(house: House) -> None:
