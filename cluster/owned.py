@@ -13,13 +13,14 @@ from pathlib import Path
 
 from cluster.head import home_of
 from cluster.remote import RemoteModels, RemoteReader, RemoteVectors
-from cluster.vectors import place_of
 from cluster.wiring import open_models, open_queue, open_store, parts_of
 from configs.schema import Settings
 from data.audit.log import FOLDER, AuditLog
 from data.clock import SystemClock
 from data.codec import ENTRIES
 from data.datasets.service import DatasetsConfig, LocalVectorDatasets
+from data.datasets.sharded import ShardedVectorDatasets
+from data.datasets.shards import place_of
 from data.erasure import Eraser
 from data.keeper import Keeper
 from data.ledger import Entry, Ledger
@@ -152,7 +153,8 @@ def local_parts(settings: Settings, *, remembered: int | None = None) -> Iterato
         config=datasets_config(settings),
     )
     try:
-        yield replace(parts_of(settings, models, reader, index), datasets=datasets)
+        sharded = ShardedVectorDatasets(datasets, models.stance)
+        yield replace(parts_of(settings, models, reader, index), datasets=sharded)
     finally:
         datasets.close()
         keeper.close()

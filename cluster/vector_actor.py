@@ -26,9 +26,11 @@ from data.datasets.wire import (
     REPORT,
     STATS,
     STORED,
+    decode_asked,
     decode_insert,
     decode_requests,
     encode_answers,
+    encode_counts,
 )
 
 
@@ -101,6 +103,10 @@ class VectorsActor(Traced):
     def search(self, tenant: TenantId, blob: bytes) -> bytes:
         """Answer ``search``."""
         return encode_answers(self._datasets.search(tenant, decode_requests(blob)))
+
+    def word_counts(self, tenant: TenantId, blob: bytes) -> bytes:
+        """Answer ``word_counts``."""
+        return encode_counts(self._datasets.word_counts(tenant, decode_asked(blob)))
 
     def index(self, tenant: TenantId, dataset_id: str) -> bytes:
         """Answer ``index``."""

@@ -7,15 +7,17 @@ because the link was cut is done once and answered the same; reads are repeated 
 from __future__ import annotations
 
 import uuid
-import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cluster.names import vectors_actor
 from cluster.remote import PATIENCE_S, ActorLink
+from data.at_once import at_once
 from data.claims import TenantId
 from data.datasets.ports import (
     DatasetInfo,
@@ -29,8 +31,10 @@ from data.datasets.ports import (
     SearchRequest,
     StoredVector,
     VectorPage,
+    WordCounts,
 )
 from data.datasets.records import DatasetRecord, IndexSettings
+from data.datasets.shards import place_of
 from data.datasets.wire import (
     INDEX,
     INDEX_SETTINGS,
@@ -42,15 +46,15 @@ from data.datasets.wire import (
     STATS,
     STORED,
     decode_answers,
+    decode_counts,
+    encode_asked,
     encode_insert,
     encode_requests,
 )
 from data.errors import IndexUnavailableError, KiteError
 
-
-def place_of(dataset_id: str, actors: int) -> int:
-    """Return the number of the actor, of so many, on which a dataset lives."""
-    return zlib.crc32(dataset_id.encode("utf-8", "replace")) % actors
+Asked = TypeVar("Asked")
+Answer = TypeVar("Answer")
 
 
 class RemoteVectorDatasets:
@@ -66,8 +70,8 @@ class RemoteVectorDatasets:
         """Make an empty dataset; with ``overwrite`` in place of the one of the same name."""
         named = replace(record, id=record.id or uuid.uuid4().hex)
         info = INFO.decode(self._of(named.id).call("create", tenant, RECORD.encode(named), overwrite))
-        for link in self._links if overwrite else ():
-            link.call("follow")  # the dataset replaced may live on any of them
+        for link in self._links if overwrite or named.shards > 1 else ():
+            link.call("follow")  # the dataset replaced, or a shard, may live on any of them
         return info
 
     def datasets(self, tenant: TenantId) -> list[DatasetInfo]:
@@ -123,15 +127,19 @@ class RemoteVectorDatasets:
 
     def search(self, tenant: TenantId, requests: Sequence[SearchRequest]) -> list[SearchAnswer | KiteError]:
         """Return, a request, what was found or why it cannot be answered; one call an actor."""
-        places: dict[int, list[int]] = {}
-        for place, request in enumerate(requests):
-            places.setdefault(place_of(request.dataset_id, len(self._links)), []).append(place)
-        answers: dict[int, SearchAnswer | KiteError] = {}
-        for actor, mine in places.items():
-            blob = encode_requests([requests[place] for place in mine])
-            told = decode_answers(self._links[actor].call("search", tenant, blob))
-            answers.update(zip(mine, told, strict=True))
-        return [answers[place] for place in range(len(requests))]
+
+        def ask(link: ActorLink, mine: Sequence[SearchRequest]) -> list[SearchAnswer | KiteError]:
+            return decode_answers(link.call("search", tenant, encode_requests(mine)))
+
+        return self._of_each(requests, lambda one: one.dataset_id, ask)
+
+    def word_counts(self, tenant: TenantId, asked: Sequence[tuple[str, str]]) -> list[WordCounts | KiteError]:
+        """Return, a (dataset, question), what BM25 counts there, or why it cannot be told."""
+
+        def ask(link: ActorLink, mine: Sequence[tuple[str, str]]) -> list[WordCounts | KiteError]:
+            return decode_counts(link.call("word_counts", tenant, encode_asked(mine)))
+
+        return self._of_each(asked, lambda one: one[0], ask)
 
     def index(self, tenant: TenantId, dataset_id: str) -> IndexInfo:
         """Return how the index stands."""
@@ -170,6 +178,25 @@ class RemoteVectorDatasets:
         """Raise ``IndexUnavailableError`` when an actor does not answer."""
         for link in self._links:
             link.call("ping")
+
+    def _of_each(
+        self,
+        asked: Sequence[Asked],
+        id_of: Callable[[Asked], str],
+        ask: Callable[[ActorLink, Sequence[Asked]], list[Answer]],
+    ) -> list[Answer]:
+        """Return the answers of the actors on which datasets live, each asked once, all at the same time."""
+        places: dict[int, list[int]] = {}
+        for place, one in enumerate(asked):
+            places.setdefault(place_of(id_of(one), len(self._links)), []).append(place)
+        calls = [
+            partial(ask, self._links[actor], [asked[place] for place in mine])
+            for actor, mine in places.items()
+        ]
+        answers: dict[int, Answer] = {}
+        for mine, told in zip(places.values(), at_once(calls), strict=True):
+            answers.update(zip(mine, told, strict=True))
+        return [answers[place] for place in range(len(asked))]
 
     def _of(self, dataset_id: str) -> ActorLink:
         return self._links[place_of(dataset_id, len(self._links))]

@@ -16,6 +16,7 @@ from cluster.vectors import RemoteVectorDatasets
 from configs.schema import CacheSettings, Settings
 from configs.secrets import cache_url, queue_url, stream_url
 from data.clock import SystemClock
+from data.datasets.sharded import ShardedVectorDatasets
 from data.lookup import KnowledgeReader
 from data.models.conformal import load_conformal
 from data.models.embedding import IdentifiedEmbedder
@@ -164,7 +165,7 @@ def remote_parts(settings: Settings) -> Parts:
     """Return the parts as links to the shared actors of this cluster."""
     models = RemoteModels()
     parts = parts_of(settings, Models(models, models, models, models), RemoteReader(), RemoteVectors())
-    datasets = RemoteVectorDatasets(settings.vectors.actors)
+    datasets = ShardedVectorDatasets(RemoteVectorDatasets(settings.vectors.actors), models)
     return replace(parts, datasets=datasets, board=BoardReader(home_of(settings)))
 
 

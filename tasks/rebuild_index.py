@@ -14,7 +14,7 @@ import os
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -26,16 +26,17 @@ from cluster.wiring import open_embedder
 from configs.schema import Settings
 from data.claims import DEFAULT_TENANT, TenantId, tenant_id
 from data.datasets.opening import folder_of
-from data.datasets.ports import IndexInfo, VectorDatasets
+from data.datasets.ports import IndexedDatasets, IndexInfo, VectorDatasets
 from data.datasets.rebuilding import Built, build_version, last_row, texts_of_other_models
 from data.datasets.records import DatasetRecord
+from data.datasets.shards import shards_of
 from data.datasets.writing import moment_of
 from data.errors import ConflictError, InvalidValueError, KiteError, NotFoundError
 from data.jobs.running import tell
 from data.models.embedding import IdentifiedEmbedder
 from tasks.maintenance import add_home_arguments
 from tasks.session import settings_from
-from tasks.vector_session import IndexedDatasets, VectorSession, vector_session
+from tasks.vector_session import VectorSession, vector_session
 
 #: Rows that one embedding task looks through, and texts that it reads at a time.
 SPAN, TEXTS = 10_000, 256
@@ -54,6 +55,15 @@ class Wanted:
     embed: bool = False
     force: bool = False
     cpus: float = BUILD_CPUS
+
+    @property
+    def indexed(self) -> Iterator[DatasetRecord]:
+        """Yield what has an index of its own: the datasets, and in place of one of several shards these."""
+        for record in self.datasets:
+            if record.shards == 1:
+                yield record
+            for number, shard in enumerate(shards_of(record), start=1):
+                yield replace(shard, name=f"{record.name}, shard {number} of {record.shards}")
 
     @property
     def threads(self) -> int:
@@ -118,10 +128,10 @@ def reread(
 
 def rebuild(wanted: Wanted, session: VectorSession, work: Work) -> list[dict[str, Any]]:
     """Rebuild these datasets and return what was done for each; progress goes to standard error."""
-    datasets = session.datasets
+    datasets = session.shards
     reports: dict[str, dict[str, Any]] = {}
     due: list[DatasetRecord] = []
-    for record in wanted.datasets:
+    for record in wanted.indexed:
         report = reports[record.id] = {"dataset": record.name, "dataset_id": record.id}
         info = datasets.index(wanted.tenant, record.id)
         if info.state == "building":
@@ -143,9 +153,9 @@ def rebuild(wanted: Wanted, session: VectorSession, work: Work) -> list[dict[str
 
 def roll_back(wanted: Wanted, session: VectorSession) -> list[dict[str, Any]]:
     """Have these datasets searched by the main index before the one in use."""
-    datasets = session.datasets
+    datasets = session.shards
     found = []
-    for record in wanted.datasets:
+    for record in wanted.indexed:
         info = datasets.roll_back_index(wanted.tenant, record.id)
         told = {"dataset": record.name, "dataset_id": record.id, "state": "rolled back"}
         found.append({**told, **_state_of(info)})
@@ -208,7 +218,7 @@ class HereWork:
     def embed(self, wanted: Wanted, record: DatasetRecord, session: VectorSession) -> int:
         """Make new vectors of contents that another model had read; return how many."""
         last = last_row(folder_of(self._home, record.id))
-        return reread(session.datasets, self._home, (wanted.tenant, record.id), (0, last), self._embedder)
+        return reread(session.shards, self._home, (wanted.tenant, record.id), (0, last), self._embedder)
 
     def build(
         self, wanted: Wanted, records: Sequence[DatasetRecord], moment: str

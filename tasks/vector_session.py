@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,44 +17,22 @@ from numpy.typing import NDArray
 from cluster.head import home_of
 from cluster.wiring import open_embedder, open_store
 from configs.schema import Settings
-from data.claims import TenantId
 from data.clock import SystemClock
-from data.datasets.ports import IndexInfo, VectorDatasets
+from data.datasets.ports import IndexedDatasets, VectorDatasets
 from data.datasets.service import LocalVectorDatasets
+from data.datasets.sharded import ShardedVectorDatasets
 from data.ports import Clock, Embedder, KeyValueStore
 from tasks.maintenance import stopped_keeper
 from tasks.session import connect
-
-
-class IndexedDatasets(VectorDatasets, Protocol):
-    """Datasets whose main indexes others may build."""
-
-    def adopt_index(self, tenant: TenantId, dataset_id: str) -> IndexInfo:
-        """Swap in the newest main index in a dataset's folder."""
-        ...
-
-    def roll_back_index(self, tenant: TenantId, dataset_id: str) -> IndexInfo:
-        """Go back to the main index before the one in use."""
-        ...
-
-    def revalue(
-        self,
-        tenant: TenantId,
-        dataset_id: str,
-        rows: Sequence[int],
-        values: NDArray[np.float32],
-        *,
-        model: str,
-    ) -> int:
-        """Give rows the numbers that ``model`` made of their contents."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
 class VectorSession:
     """The parts of an installation that these commands work with."""
 
-    datasets: IndexedDatasets
+    datasets: VectorDatasets
+    #: Each shard by itself, for whoever builds its index; a dataset of one shard is its own.
+    shards: IndexedDatasets
     store: KeyValueStore
     clock: Clock
     home: Path
@@ -92,7 +69,13 @@ def _remote(settings: Settings) -> VectorSession:
     return _session(settings, RemoteVectorDatasets(settings.vectors.actors), RemoteModels())
 
 
-def _session(settings: Settings, datasets: IndexedDatasets, embedder: Embedder) -> VectorSession:
+def _session(settings: Settings, shards: IndexedDatasets, embedder: Embedder) -> VectorSession:
     return VectorSession(
-        datasets, open_store(settings), SystemClock(), home_of(settings), embedder.dim, embedder.embed
+        ShardedVectorDatasets(shards),
+        shards,
+        open_store(settings),
+        SystemClock(),
+        home_of(settings),
+        embedder.dim,
+        embedder.embed,
     )

@@ -19,6 +19,7 @@ from data.datasets.changes import (
     total_after,
 )
 from data.datasets.ledger_rows import DatasetRows
+from data.datasets.shards import is_shard
 from data.errors import ConflictError, KiteError, NotFoundError, QuotaError
 from data.knowledge import Change
 from data.limits.policy import Quotas
@@ -79,8 +80,8 @@ class DatasetAdmission:
         there = self._of(change.tenant)
         if any(name == record.name and key != record.id for key, name in there.items()):
             return ConflictError(f"There is a dataset named {record.name!r}: choose another name.")
-        most = quotas.datasets if quotas else None
-        if most is not None and before is None and len(there) >= most:
+        most = None if quotas is None or is_shard(record.id) else quotas.datasets
+        if most is not None and before is None and sum(not is_shard(key) for key in there) >= most:
             return QuotaError(f"The tenant may keep {most} datasets: delete some, or ask for a higher quota.")
         self._passed[record.id] = (change.tenant, record.name)
         return None

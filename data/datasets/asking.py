@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.datasets.checks import check_search
+from data.datasets.choosing import leaves_out
 from data.datasets.ports import SearchOptions, SearchRequest
 from data.datasets.records import DatasetRecord
 from data.errors import InvalidValueError
@@ -45,7 +46,21 @@ class Asked:
     @property
     def leaves_out(self) -> bool:
         """Whether some of what is found does not count beside better ones."""
-        return self.options.deduplicate or self.options.group_by_document
+        return leaves_out(self.options)
+
+
+def halves_of(request: SearchRequest) -> tuple[bool, bool]:
+    """Return whether a request is answered by its vector, and whether by its words.
+
+    Raises:
+        InvalidValueError: a rerank is asked for, and there are no words.
+    """
+    has_words = bool((request.text or "").strip())
+    if request.options.rerank and not has_words:
+        raise InvalidValueError("A rerank reads texts: send the text of the question too.")
+    has_both = request.vector is not None and has_words
+    by_vector = request.vector is not None and (not has_both or request.vector_weight > 0.0)
+    return by_vector, has_words and (not has_both or request.text_weight > 0.0)
 
 
 def asked_of(request: SearchRequest, record: DatasetRecord) -> Asked:
@@ -56,16 +71,14 @@ def asked_of(request: SearchRequest, record: DatasetRecord) -> Asked:
     """
     check_search(request, record)
     options, text = request.options, (request.text or "").strip()
-    if options.rerank and not text:
-        raise InvalidValueError("A rerank reads texts: send the text of the question too.")
+    by_vector, by_words = halves_of(request)
     numbers = () if request.vector is None else request.vector
-    both = request.vector is not None and bool(text)
     return Asked(
         request,
         np.asarray(numbers, dtype=np.float32),
         text,
-        by_vector=request.vector is not None and (not both or request.vector_weight > 0.0),
-        by_words=bool(text) and (not both or request.text_weight > 0.0),
+        by_vector=by_vector,
+        by_words=by_words,
         filter=None if not options.filters else parse_filter(options.filters),
         depth=SearchDepth(options.ef_search, options.nprobe, options.exact),
     )

@@ -24,8 +24,8 @@ from data.redaction import content_of
 PUT_DATASET, DELETE_DATASET = "dataset.put", "dataset.delete"
 PUT_VECTORS, DELETE_VECTORS = "vectors.put", "vectors.delete"
 VECTOR_KINDS = frozenset({PUT_VECTORS, DELETE_VECTORS})
-#: A dataset's id names its folder: a UUID in hex, without dashes.
-DATASET_ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
+#: A dataset's id names its folder: a UUID in hex, without dashes; a shard of it has its number behind that.
+DATASET_ID = re.compile(r"[0-9a-f]{32}(-[0-9a-f]{2})?", re.ASCII)
 #: Numbers as they are stored, whatever the machine's own order of bytes.
 _FLOAT = np.dtype("<f4")
 _ENCODER = msgspec.json.Encoder(order="sorted")

@@ -24,6 +24,7 @@ from data.datasets.records import (
     Quantisation,
     VectorRecord,
 )
+from data.datasets.shards import MAX_SHARDS
 from data.errors import InvalidValueError
 
 #: Most characters of names that identify (ids, hashes, languages, models).
@@ -70,6 +71,7 @@ def check_dataset(record: DatasetRecord) -> None:
     if wrong:
         raise InvalidValueError(f"The description {wrong}: send valid Unicode.")
     _check_whole("dimensions", record.dimensions, 1, MAX_DIMENSIONS)
+    _check_whole("shards", record.shards, 1, MAX_SHARDS)
     _check_choice("metric", record.metric, Metric)
     fault = metadata_fault(record.metadata)
     if fault:

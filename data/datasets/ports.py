@@ -10,6 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from data.claims import TenantId
 from data.datasets.records import DatasetRecord, IndexSettings, VectorRecord
 from data.errors import KiteError
@@ -120,8 +123,20 @@ class SearchOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class WordCounts:
+    """What BM25 counts: texts, words in all of them, and in how many each term of a question is."""
+
+    texts: int
+    words: float
+    holding: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
 class SearchRequest:
-    """One question to one dataset: by a vector, by words (BM25), or by both, fused."""
+    """One question to one dataset: by a vector, by words (BM25), or by both, fused.
+
+    ``counts`` are those that words are weighed by where the dataset is a part of a larger one.
+    """
 
     dataset_id: str
     vector: Sequence[float] | None = None
@@ -132,6 +147,7 @@ class SearchRequest:
     #: SciFact 0.737 and 0.724, Climate-FEVER 0.449 and 0.437, HealthVer 0.184 and 0.183.
     fusion: FusionMethod = "weighted_sum"
     options: SearchOptions = SearchOptions()
+    counts: WordCounts | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,4 +275,36 @@ class VectorDatasets(Protocol):
 
     def drop_index(self, tenant: TenantId, dataset_id: str) -> IndexInfo:
         """Go back to a flat index, which needs no building."""
+        ...
+
+
+class IndexedDatasets(VectorDatasets, Protocol):
+    """Datasets whose main indexes other processes may build, and that may be parts of larger ones."""
+
+    def word_counts(self, tenant: TenantId, asked: Sequence[tuple[str, str]]) -> list[WordCounts | KiteError]:
+        """Return, a (dataset, question), what BM25 counts there, or why it cannot be told."""
+        ...
+
+    def adopt_index(self, tenant: TenantId, dataset_id: str) -> IndexInfo:
+        """Swap in the newest main index in a dataset's folder."""
+        ...
+
+    def roll_back_index(self, tenant: TenantId, dataset_id: str) -> IndexInfo:
+        """Go back to the main index before the one in use."""
+        ...
+
+    def revalue(
+        self,
+        tenant: TenantId,
+        dataset_id: str,
+        rows: Sequence[int],
+        values: NDArray[np.float32],
+        *,
+        model: str,
+    ) -> int:
+        """Give rows the (n, dimensions) numbers that ``model`` made of their contents; return how many."""
+        ...
+
+    def ping(self) -> None:
+        """Raise ``UnavailableError`` when the datasets cannot be reached."""
         ...

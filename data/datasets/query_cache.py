@@ -55,7 +55,7 @@ def key_of(request: SearchRequest, version: tuple[int, int]) -> Key | None:
     try:
         vector = None if request.vector is None else np.asarray(request.vector, dtype=np.float32).tobytes()
         weights = (request.vector_weight, request.text_weight, request.fusion)
-        asked = _ENCODER.encode((vector, request.text, weights, request.options))
+        asked = _ENCODER.encode((vector, request.text, weights, request.options, request.counts))
     except (TypeError, ValueError, UnicodeEncodeError):
         return None
     return request.dataset_id, version, asked

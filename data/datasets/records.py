@@ -41,7 +41,10 @@ class IndexSettings:
 
 @dataclass(frozen=True, slots=True)
 class DatasetRecord:
-    """A dataset as it is defined. Moments are ISO 8601, UTC."""
+    """A dataset as it is defined. Moments are ISO 8601, UTC.
+
+    With ``shards`` above 1 its vectors lie in so many datasets of their own (``data.datasets.shards``).
+    """
 
     id: str
     name: str
@@ -52,6 +55,7 @@ class DatasetRecord:
     metadata: dict[str, Any] = field(default_factory=dict)
     created_at: str = ""
     updated_at: str = ""
+    shards: int = 1
 
 
 @dataclass(frozen=True, slots=True)

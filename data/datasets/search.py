@@ -17,26 +17,16 @@ from numpy.typing import NDArray
 from pyroaring import BitMap
 
 from data.datasets.asking import Asked
-from data.datasets.fusion import fuse, normalised
-from data.datasets.ports import SearchAnswer, SearchHit, SearchOptions, SearchStats, StoredVector
+from data.datasets.choosing import DEEPER, SPARE, fused_depth, is_new, is_within, shown, wanted_of
+from data.datasets.fusion import fuse
+from data.datasets.ports import SearchAnswer, SearchHit, SearchStats
 from data.datasets.record_memory import RecordMemory
 from data.datasets.records import Metric, VectorRecord
-from data.datasets.reranking import relevances
+from data.datasets.reranking import reread
 from data.datasets.store import RecordStore
 from data.errors import KiteError
 from data.ports import StanceModel
 from data.vectors.dense import DenseIndex, Neighbours
-
-#: How many of each ranking are fused, at least: beyond, ranks add next to nothing.
-FUSED_DEPTH = 100
-#: How many candidates are read again for a rerank, at least.
-RERANKED_DEPTH = 50
-#: What a rerank's relevance weighs beside the first ranking, whose scores are moved into [0, 1]. nDCG@10 on
-#: 60 training queries of SciFact: 0.666 without, 0.668 with 0.2, 0.613 with 0.5, 0.469 by relevance alone.
-#: The stance model tells what speaks to a claim, and much that is near it does.
-RELEVANCE_WEIGHT = 0.2
-#: Times more than asked for that are looked at first where some will be left out, and then again and again.
-SPARE, DEEPER = 4, 4
 
 
 class Moved(Exception):  # noqa: N818 - no error: the data changed while it was read
@@ -72,7 +62,7 @@ class _Work:
     @property
     def wanted(self) -> int:
         """How many are chosen, of which a rerank may leave out some."""
-        return _wanted(self.asked.options)
+        return wanted_of(self.asked.options)
 
     @property
     def is_exhausted(self) -> bool:
@@ -126,7 +116,9 @@ class Searcher:
                     work.depth, work.asked.depth, id(work.allowed) if work.allowed is not None else 0
                 ].append(work)
             if work.asked.by_words:
-                work.words = self._store.search_text(work.asked.text, work.depth, work.allowed)
+                work.words = self._store.search_text(
+                    work.asked.text, work.depth, work.allowed, work.asked.request.counts
+                )
         for group in alike.values():
             first = group[0]
             queries = np.stack([work.asked.vector for work in group])
@@ -137,7 +129,7 @@ class Searcher:
     def _bound(self, work: _Work) -> None:
         """Keep the candidates within the bounds asked for, no more than can be told."""
         found = self._candidates(work)
-        passed = [one for one in found if _passes(one, work.asked.options)]
+        passed = [one for one in found if is_within(one.score, one.distance, work.asked.options)]
         # In one ranking all that follows what a bound cut off is farther still.
         work.is_cut = len(passed) < len(found) and not work.asked.is_hybrid
         work.candidates = passed if work.asked.leaves_out else _first(passed, work.wanted + 1)
@@ -148,7 +140,7 @@ class Searcher:
         kept: list[tuple[Candidate, VectorRecord]] = []
         seen: set[str] = set()
         for one in sorted(work.candidates, key=lambda each: (-each.score, records[each.row].id)):
-            if not work.asked.leaves_out or _is_new(records[one.row], seen, options):
+            if not work.asked.leaves_out or is_new(records[one.row], seen, options):
                 kept.append((one, records[one.row]))
         work.chosen = kept[: work.wanted]
         work.has_more = len(kept) > options.top_k
@@ -197,7 +189,7 @@ class Searcher:
         hits = tuple(
             SearchHit(
                 work.asked.request.dataset_id,
-                _shown(record, None if values is None else values[place], options),
+                shown(record, None if values is None else values[place], options),
                 one.score,
                 one.distance,
                 place + 1,
@@ -212,14 +204,10 @@ class Searcher:
     def _reranked(
         self, asked: Asked, chosen: Sequence[tuple[Candidate, VectorRecord]]
     ) -> list[tuple[Candidate, VectorRecord]]:
-        found = relevances(self._stance, asked.text, [record.content for _, record in chosen])
-        first = normalised([(one.row, one.score) for one, _ in chosen])
+        first = [(record.content, one.score) for one, record in chosen]
         read = []
-        for (one, record), relevance in zip(chosen, found, strict=True):
-            # What has no words cannot be read: it counts as beside the point.
-            score = (1.0 - RELEVANCE_WEIGHT) * first[one.row] + RELEVANCE_WEIGHT * (relevance or 0.0)
-            parts = one.parts if relevance is None else {**one.parts, "rerank": relevance}
-            read.append((replace(one, score=round(score, 6), parts=parts), record))
+        for (one, record), again in zip(chosen, reread(self._stance, asked.text, first), strict=True):
+            read.append((replace(one, score=again.score, parts={**one.parts, **again.parts}), record))
         return sorted(read, key=lambda pair: (-pair[0].score, pair[1].id))
 
     def _values(self, rows: Sequence[int]) -> NDArray[np.float32]:
@@ -253,15 +241,11 @@ def similarity_of(metric: Metric) -> Callable[[float], float]:
     return lambda distance: 1.0 / (1.0 + distance)
 
 
-def _wanted(options: SearchOptions) -> int:
-    return max(options.top_k, RERANKED_DEPTH) if options.rerank else options.top_k
-
-
 def _first_depth(asked: Asked) -> int:
     """Return how many of each ranking are looked at first; one more than asked for says whether there are."""
-    wanted = _wanted(asked.options)
     if asked.is_hybrid:
-        wanted = max(2 * wanted, FUSED_DEPTH)
+        return fused_depth(asked.options)
+    wanted = wanted_of(asked.options)
     return wanted * SPARE if asked.leaves_out else wanted + 1
 
 
@@ -273,13 +257,6 @@ def _distances(near: Neighbours | None) -> dict[int, float]:
     return dict(zip(near.rows.tolist(), found, strict=True))
 
 
-def _passes(one: Candidate, options: SearchOptions) -> bool:
-    """Return whether a candidate is within the bounds asked for."""
-    if options.min_score is not None and one.score < options.min_score:
-        return False
-    return options.max_distance is None or one.distance is None or one.distance <= options.max_distance
-
-
 def _first(candidates: Sequence[Candidate], most: int) -> Sequence[Candidate]:
     """Return the best of them, and those that are as good as the last."""
     if len(candidates) <= most:
@@ -289,25 +266,3 @@ def _first(candidates: Sequence[Candidate], most: int) -> Sequence[Candidate]:
     while end < len(candidates) and candidates[end].score == last:
         end += 1
     return candidates[:end]
-
-
-def _is_new(record: VectorRecord, seen: set[str], options: SearchOptions) -> bool:
-    """Return whether nothing that counts as the same was seen, and note this one."""
-    names = []
-    if options.deduplicate and record.content_hash is not None:
-        names.append(f"content {record.content_hash}")
-    if options.group_by_document:
-        names.append(f"document {record.document_id}")
-    if not seen.isdisjoint(names):
-        return False
-    seen.update(names)
-    return True
-
-
-def _shown(record: VectorRecord, values: NDArray[np.float32] | None, options: SearchOptions) -> StoredVector:
-    """Return a vector with what the request wants to see of it."""
-    if not options.include_content:
-        record = replace(record, content=None)
-    if not options.include_metadata:
-        record = replace(record, metadata={})
-    return StoredVector(record, None if values is None else tuple(values.tolist()))

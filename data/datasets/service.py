@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +29,7 @@ from data.datasets.building import (
     roll_back,
 )
 from data.datasets.catalogue import DatasetCatalogue, Defined
-from data.datasets.changes import delete_dataset, put_dataset, total_after
+from data.datasets.changes import delete_dataset, put_dataset
 from data.datasets.checks import check_dataset, check_index_settings
 from data.datasets.engine import Dataset, EnginePorts, Log
 from data.datasets.ledger_rows import DatasetRows
@@ -45,14 +46,16 @@ from data.datasets.ports import (
     SearchRequest,
     StoredVector,
     VectorPage,
+    WordCounts,
 )
 from data.datasets.query_cache import CAPACITY, QueryCache, key_of
 from data.datasets.records import MAX_BATCH, DatasetRecord, IndexSettings
+from data.datasets.shards import is_shard, whole_of
 from data.datasets.shelf import Shelf
+from data.datasets.sizes import Sizes
 from data.datasets.writing import moment_of
 from data.errors import ConflictError, InvalidValueError, KiteError, NotFoundError
 from data.ports import Clock, Embedder, StanceModel
-from data.redaction import is_erased
 
 #: How old the list of datasets may be where others may have changed it, seconds.
 FOLLOW_S = 0.2
@@ -65,6 +68,14 @@ class DatasetsConfig:
     memory_bytes: int = 4 * 2**30
     cache_entries: int = CAPACITY
     builds: bool = True
+
+
+Asked = TypeVar("Asked")
+Answer = TypeVar("Answer")
+
+
+def _word_counts(dataset: Dataset, questions: Sequence[str]) -> list[WordCounts]:
+    return [dataset.views.store.word_counts(one) for one in questions]
 
 
 def _every(_dataset_id: str) -> bool:
@@ -94,8 +105,8 @@ class LocalVectorDatasets:
         self._ports = EnginePorts(log, self._rows, clock, *models)
         self._cache = QueryCache(self._config.cache_entries)
         self._shelf = Shelf(self._open, self._folder_of, memory_bytes=self._config.memory_bytes)
+        self._sizes = Sizes(home, self._rows, self._shelf, self._catalogue)
         self._builds = IndexBuilds(self._shelf.lend, self._folder_of, clock, self._is_there)
-        self._counts: dict[str, tuple[int, int]] = {}
         self._followed_s = 0.0
         self._follow_lock = threading.Lock()
         self._follow(at_once=True)
@@ -111,7 +122,7 @@ class LocalVectorDatasets:
         self._follow(at_once=True)
         known = self._catalogue.get(record.id)
         if known is not None and (known.tenant, known.record.name) == (tenant, record.name):
-            return self._info(known)
+            return self._sizes.info(known)
         there = self._catalogue.named(tenant, record.name)
         if there is not None and not overwrite:
             raise ConflictError(
@@ -119,26 +130,27 @@ class LocalVectorDatasets:
             )
         now = moment_of(self._clock.now_s())
         made = replace(record, created_at=now, updated_at=now)
-        gone = [delete_dataset(there.record.id, tenant)] if there else []
-        self._log.append([*gone, put_dataset(made, tenant)])
+        gone = [delete_dataset(one.id, tenant) for one in whole_of(there.record)] if there else []
+        self._log.append([*gone, *(put_dataset(one, tenant) for one in whole_of(made))])
         self._follow(at_once=True)
-        return self._info(self._catalogue.found(tenant, made.id))
+        return self._sizes.info(self._catalogue.found(tenant, made.id))
 
     def datasets(self, tenant: TenantId) -> list[DatasetInfo]:
         """Return a tenant's datasets and the shared ones that live here, oldest first."""
         self._follow()
-        return [self._info(one) for one in self._catalogue.of(tenant) if self._owns(one.record.id)]
+        there = (one for one in self._catalogue.of(tenant) if not is_shard(one.record.id))
+        return [self._sizes.info(one) for one in there if self._owns(one.record.id)]
 
     def dataset(self, tenant: TenantId, dataset_id: str) -> DatasetInfo:
         """Return one dataset."""
-        return self._info(self._found(tenant, dataset_id))
+        return self._sizes.info(self._found(tenant, dataset_id))
 
     def update(self, tenant: TenantId, record: DatasetRecord) -> DatasetInfo:
-        """Store another name, description, metadata or index settings; dimensions and metric stay."""
+        """Store another name, description, metadata or index settings; dimensions, metric and shards stay."""
         check_dataset(record)
         self._follow(at_once=True)
         before = self._catalogue.own(tenant, record.id).record
-        for name in ("dimensions", "metric"):
+        for name in ("dimensions", "metric", "shards"):
             if getattr(record, name) != getattr(before, name):
                 raise InvalidValueError(
                     f"The {name} of a dataset cannot change from {getattr(before, name)}: make a new dataset."
@@ -150,13 +162,13 @@ class LocalVectorDatasets:
                 dataset.adopt(None, record.index)
         elif record.index != before.index:
             self._builds.start_if_idle(record.id)
-        return self._info(self._catalogue.own(tenant, record.id))
+        return self._sizes.info(self._catalogue.own(tenant, record.id))
 
     def delete(self, tenant: TenantId, dataset_id: str) -> None:
         """Remove a dataset and all that is in it."""
         self._follow(at_once=True)
-        self._catalogue.own(tenant, dataset_id)
-        self._log.append([delete_dataset(dataset_id, tenant)])
+        record = self._catalogue.own(tenant, dataset_id).record
+        self._log.append([delete_dataset(one.id, tenant) for one in whole_of(record)])
         self._follow(at_once=True)
 
     def stats(self, tenant: TenantId, dataset_id: str) -> DatasetStats:
@@ -164,7 +176,7 @@ class LocalVectorDatasets:
         defined = self._found(tenant, dataset_id)
         with self._lent(defined) as dataset:
             return DatasetStats(
-                self._info(defined),
+                self._sizes.info(defined),
                 self._index(dataset),
                 dataset.views.fields.summary(),
                 dataset.views.store.document_count(),
@@ -217,13 +229,11 @@ class LocalVectorDatasets:
 
     def search(self, tenant: TenantId, requests: Sequence[SearchRequest]) -> list[SearchAnswer | KiteError]:
         """Return, a request, what was found or why it cannot be answered."""
-        self._follow()
-        answers: dict[int, SearchAnswer | KiteError] = {}
-        for dataset_id in dict.fromkeys(request.dataset_id for request in requests):
-            places = [place for place, one in enumerate(requests) if one.dataset_id == dataset_id]
-            asked = [requests[place] for place in places]
-            answers.update(zip(places, self._search_one(tenant, dataset_id, asked), strict=True))
-        return [answers[place] for place in range(len(requests))]
+        return self._of_each(tenant, [(one.dataset_id, one) for one in requests], self._searched)
+
+    def word_counts(self, tenant: TenantId, asked: Sequence[tuple[str, str]]) -> list[WordCounts | KiteError]:
+        """Return, a (dataset, question), what BM25 counts there, or why it cannot be told."""
+        return self._of_each(tenant, asked, _word_counts)
 
     def index(self, tenant: TenantId, dataset_id: str) -> IndexInfo:
         """Return how the index stands."""
@@ -289,20 +299,29 @@ class LocalVectorDatasets:
         self._shelf.close()
         self._rows.close()
 
-    def _search_one(
-        self, tenant: TenantId, dataset_id: str, requests: Sequence[SearchRequest]
-    ) -> Sequence[SearchAnswer | KiteError]:
-        """Answer requests to one dataset, from the cache where it has them."""
-        try:
-            defined = self._catalogue.found(tenant, dataset_id)
-            with self._lent(defined) as dataset:
-                return self._searched(dataset, requests)
-        except KiteError as exc:
-            return [exc] * len(requests)
+    def _of_each(
+        self,
+        tenant: TenantId,
+        asked: Sequence[tuple[str, Asked]],
+        answer: Callable[[Dataset, list[Asked]], Sequence[Answer | KiteError]],
+    ) -> list[Answer | KiteError]:
+        """Return, a (dataset, question), the answer or why there is none; each dataset is lent once."""
+        self._follow()
+        answers: dict[int, Answer | KiteError] = {}
+        for dataset_id in dict.fromkeys(named for named, _ in asked):
+            places = [place for place, (named, _) in enumerate(asked) if named == dataset_id]
+            try:
+                with self._lent(self._catalogue.found(tenant, dataset_id)) as dataset:
+                    told = answer(dataset, [asked[place][1] for place in places])
+            except KiteError as exc:
+                told = [exc] * len(places)
+            answers.update(zip(places, told, strict=True))
+        return [answers[place] for place in range(len(asked))]
 
     def _searched(
         self, dataset: Dataset, requests: Sequence[SearchRequest]
     ) -> Sequence[SearchAnswer | KiteError]:
+        """Answer requests, from the cache where it has them."""
         version = dataset.version
         keys = [key_of(request, version) for request in requests]
         known = [self._cache.get(key) if key is not None else None for key in keys]
@@ -321,7 +340,7 @@ class LocalVectorDatasets:
             return
         with self._follow_lock:
             for dataset_id in self._catalogue.follow():
-                self._counts.pop(dataset_id, None)
+                self._sizes.forget(dataset_id)
                 self._shelf.discard(dataset_id)
             self._followed_s = now
 
@@ -378,23 +397,3 @@ class LocalVectorDatasets:
 
     def _index(self, dataset: Dataset) -> IndexInfo:
         return index_info(dataset, is_building=self._builds.is_building(dataset.record.id))
-
-    def _info(self, defined: Defined) -> DatasetInfo:
-        folder = self._folder_of(defined.record.id)
-        size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
-        location = folder.relative_to(self._home).as_posix()
-        return DatasetInfo(defined.record, defined.tenant, self._count(defined), size, location)
-
-    def _count(self, defined: Defined) -> int:
-        """Return how many vectors a dataset has; one that is not open is not opened for it."""
-        key = defined.record.id
-        if self._shelf.is_open(key):
-            with self._shelf.lend(key) as dataset:
-                return dataset.views.store.count()
-        last = self._rows.last_of_vectors(key)
-        if last is None or last.seq < defined.born_seq or is_erased(last.payload):
-            return 0
-        known = self._counts.get(key, (0, 0))
-        if known[0] != last.seq:
-            known = self._counts[key] = (last.seq, total_after(last.payload))
-        return known[1]

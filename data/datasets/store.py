@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pyroaring import BitMap
 
+from data.datasets.ports import WordCounts
 from data.datasets.records import VectorBatch, VectorRecord
 from data.datasets.store_schema import (
     COLUMNS,
@@ -158,13 +159,20 @@ class RecordStore:
         live = self._live if allowed is None else self._live & allowed
         return [] if offset >= len(live) else list(live[offset : offset + limit])
 
-    def search_text(self, query: str, k: int, allowed: BitMap | None = None) -> list[tuple[int, float]]:
+    def search_text(
+        self, query: str, k: int, allowed: BitMap | None = None, counts: WordCounts | None = None
+    ) -> list[tuple[int, float]]:
         """Return at most ``k`` (row, BM25), best first, ties by row.
 
         All rows that are there, allowed, and have one of the query's words can be found, so there are
         fewer than ``k`` only where fewer exist. Scores are above 0 and do not depend on ``allowed``.
+        ``counts`` weigh the words where these rows are a part of more.
         """
-        return self._text.search(query, k, allowed)
+        return self._text.search(query, k, allowed, counts)
+
+    def word_counts(self, query: str) -> WordCounts:
+        """Return what the words of a query are weighed by."""
+        return self._text.counts(query)
 
     def live_rows(self) -> BitMap:
         """Return the rows that are there; the caller's own."""

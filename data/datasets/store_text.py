@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pyroaring import BitMap
 
+from data.datasets.ports import WordCounts
 from data.sqlite import Database, storable
 from data.views.lexical import K1, MAX_POSTINGS, B
 from data.views.terms import TOKENIZER, Tokens, words_in
@@ -56,7 +57,7 @@ class _State:
     @property
     def average(self) -> float:
         """The mean length, in words."""
-        return max(self.total / self.count, 1.0) if self.count else 1.0
+        return average_of(self.count, self.total)
 
 
 class TextSearch:
@@ -88,23 +89,47 @@ class TextSearch:
                 self._state, self._postings, self._held = None, {}, 0
                 self._added, self._removed = [], []
 
-    def search(self, query: str, k: int, allowed: BitMap | None) -> list[tuple[int, float]]:
-        """Return at most ``k`` rows and scores, best first, ties by row."""
-        (terms,) = self._tokens.of([query])
-        if k < 1 or not terms:
+    def search(
+        self, query: str, k: int, allowed: BitMap | None, counts: WordCounts | None = None
+    ) -> list[tuple[int, float]]:
+        """Return at most ``k`` rows and scores, best first, ties by row.
+
+        ``counts`` are those that terms are weighed by, as :meth:`counts` gives them; ``None``: one's own.
+        """
+        state, postings = self._asked(query)
+        if k < 1 or not postings:
             return []
-        with self._lock:
-            self._is_asked = True
-            state = self._current()
-            postings = {term: self._posting(term, state) for term in terms}
-        weighted = {term: _weighted(term, posting, state) for term, posting in postings.items()}
-        rarest = sorted((len(rows), term) for term, (rows, _) in weighted.items() if len(rows))
+        if counts is None:
+            weighted = {term: _weighted(term, posting, state) for term, posting in postings.items()}
+            holding = {term: len(rows) for term, (rows, _) in weighted.items()}
+        else:
+            holding = {term: counts.holding.get(term, 0) for term in postings}
+            average = average_of(counts.texts, counts.words)
+            weighted = {
+                term: _weighed(posting, state, rarity_of(counts.texts, holding[term]), average)
+                for term, posting in postings.items()
+            }
+        rarest = sorted((texts, term) for term, texts in holding.items() if texts)
         scores = np.zeros(len(state.alive))
         # Always in the same order: sums of floats depend on it.
         for term in sorted(term for _, term in rarest[:MAX_TERMS]):
             rows, weights = weighted[term]
             scores[rows] += weights
         return _best(scores, k, allowed)
+
+    def counts(self, query: str) -> WordCounts:
+        """Return what the terms of a query are weighed by here."""
+        state, postings = self._asked(query)
+        holding = {term: int(state.alive[posting.rows].sum()) for term, posting in postings.items()}
+        return WordCounts(state.count, state.total, holding)
+
+    def _asked(self, query: str) -> tuple[_State, dict[str, _Posting]]:
+        """Return all texts, and the postings of a query's terms among them."""
+        (terms,) = self._tokens.of([query])
+        with self._lock:
+            self._is_asked = True
+            state = self._current()
+            return state, {term: self._posting(term, state) for term in terms}
 
     def _current(self) -> _State:
         """Return the state after everything that was told; the lock is held."""
@@ -179,13 +204,28 @@ def _weighted(term: str, posting: _Posting, state: _State) -> tuple[Rows, Weight
     known = state.weights.get(term)
     if known is not None:
         return known
+    holding = int(state.alive[posting.rows].sum())
+    found = _weighed(posting, state, rarity_of(state.count, holding), state.average)
+    state.weights[term] = found
+    return found
+
+
+def _weighed(posting: _Posting, state: _State, rarity: float, average: float) -> tuple[Rows, Weights]:
+    """Return the rows that are there with a term of this rarity, and what it is worth in each."""
     there = state.alive[posting.rows]
     rows, counts = posting.rows[there], posting.counts[there].astype(np.float64)
-    rarity = np.log1p((state.count - len(rows) + 0.5) / (len(rows) + 0.5))
-    norms = K1 * (1 - B + B * state.words[rows].astype(np.float64) / state.average)
-    weights = rarity * counts * (K1 + 1) / (counts + norms)
-    state.weights[term] = rows, weights
-    return rows, weights
+    norms = K1 * (1 - B + B * state.words[rows].astype(np.float64) / average)
+    return rows, rarity * counts * (K1 + 1) / (counts + norms)
+
+
+def rarity_of(texts: int, holding: int) -> float:
+    """Return how much a term tells that so many of all texts hold."""
+    return float(np.log1p((texts - holding + 0.5) / (holding + 0.5)))
+
+
+def average_of(texts: int, words: float) -> float:
+    """Return the mean length of texts that have so many words together."""
+    return max(words / texts, 1.0) if texts else 1.0
 
 
 def _best(scores: NDArray[np.float64], k: int, allowed: BitMap | None) -> list[tuple[int, float]]:

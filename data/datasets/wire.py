@@ -26,6 +26,7 @@ from data.datasets.ports import (
     SearchRequest,
     StoredVector,
     VectorPage,
+    WordCounts,
 )
 from data.datasets.records import DatasetRecord, IndexSettings, VectorRecord
 from data.errors import KiteError
@@ -60,11 +61,13 @@ class _Question:
     text_weight: float
     fusion: FusionMethod
     options: SearchOptions
+    counts: WordCounts | None
 
 
 @dataclass(frozen=True, slots=True)
 class _Told:
     answer: SearchAnswer | None = None
+    counts: WordCounts | None = None
     error: tuple[str, list[Any]] | None = None
 
 
@@ -80,6 +83,7 @@ PAGE: Codec[VectorPage] = Codec(VectorPage)
 _INSERT: Codec[Insert] = Codec(Insert)
 _QUESTIONS: Codec[list[_Question]] = Codec(list[_Question])
 _ANSWERS: Codec[list[_Told]] = Codec(list[_Told])
+_ASKED: Codec[list[tuple[str, str]]] = Codec(list[tuple[str, str]])
 
 
 def encode_insert(vectors: Sequence[NewVector], on_duplicate: OnDuplicate, request: str) -> bytes:
@@ -113,6 +117,7 @@ def decode_requests(blob: bytes) -> list[SearchRequest]:
             one.text_weight,
             one.fusion,
             one.options,
+            one.counts,
         )
         for one in _QUESTIONS.decode(blob)
     ]
@@ -120,25 +125,43 @@ def decode_requests(blob: bytes) -> list[SearchRequest]:
 
 def encode_answers(answers: Sequence[SearchAnswer | KiteError]) -> bytes:
     """Return answers and refusals as bytes."""
-    return _ANSWERS.encode(
-        [
-            _Told(error=(type(one).__name__, list(one.args))) if isinstance(one, KiteError) else _Told(one)
-            for one in answers
-        ]
-    )
+    return _ANSWERS.encode([_refused(one) if isinstance(one, KiteError) else _Told(one) for one in answers])
 
 
 def decode_answers(blob: bytes) -> list[SearchAnswer | KiteError]:
     """Return the answers and refusals of these bytes, in order."""
-    known = _errors()
-    found: list[SearchAnswer | KiteError] = []
-    for told in _ANSWERS.decode(blob):
-        if told.answer is not None:
-            found.append(told.answer)
-        else:
-            name, arguments = told.error or ("KiteError", ["The search gave no answer."])
-            found.append(known.get(name, KiteError)(*arguments))
-    return found
+    return [one.answer or _refusal(one) for one in _ANSWERS.decode(blob)]
+
+
+def encode_asked(asked: Sequence[tuple[str, str]]) -> bytes:
+    """Return questions in words, each with its dataset, as bytes."""
+    return _ASKED.encode(list(asked))
+
+
+def decode_asked(blob: bytes) -> list[tuple[str, str]]:
+    """Return the questions of these bytes, in order."""
+    return _ASKED.decode(blob)
+
+
+def encode_counts(counts: Sequence[WordCounts | KiteError]) -> bytes:
+    """Return counts of words and refusals as bytes."""
+    return _ANSWERS.encode(
+        [_refused(one) if isinstance(one, KiteError) else _Told(counts=one) for one in counts]
+    )
+
+
+def decode_counts(blob: bytes) -> list[WordCounts | KiteError]:
+    """Return the counts of words and refusals of these bytes, in order."""
+    return [one.counts or _refusal(one) for one in _ANSWERS.decode(blob)]
+
+
+def _refused(error: KiteError) -> _Told:
+    return _Told(error=(type(error).__name__, list(error.args)))
+
+
+def _refusal(told: _Told) -> KiteError:
+    name, arguments = told.error or ("KiteError", ["The search gave no answer."])
+    return _errors().get(name, KiteError)(*arguments)
 
 
 def _packed(vector: NewVector) -> _Vector:
@@ -164,6 +187,7 @@ def _question(request: SearchRequest) -> _Question:
         request.text_weight,
         request.fusion,
         request.options,
+        request.counts,
     )
 
 

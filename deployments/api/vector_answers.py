@@ -47,6 +47,7 @@ def definition_of(record: DatasetRecord) -> dict[str, Any]:
         "description": record.description,
         "dimensions": record.dimensions,
         "metric_type": record.metric,
+        "shards": record.shards,
         "index_type": record.index.index_type,
         "metadata": record.metadata,
     }

@@ -14,6 +14,7 @@ from msgspec import Meta, Struct
 from data.datasets.checks import MAX_CONTENT, MAX_DESCRIPTION, MAX_ID, MAX_NAME, MAX_QUERY, MAX_TOP_K
 from data.datasets.ports import FusionMethod
 from data.datasets.records import MAX_BATCH, MAX_DIMENSIONS, IndexType, Metric, Quantisation
+from data.datasets.shards import MAX_SHARDS
 
 #: Longest text that is cut into vectors here, in characters.
 MAX_TEXT_CHARS = 1_000_000
@@ -71,11 +72,12 @@ class IndexRequest(IndexFields):
 
 
 class DatasetRequest(IndexFields, kw_only=True):
-    """A new dataset; ``overwrite`` puts it in the place of the one of this name."""
+    """A new dataset; ``shards`` are spread over actors; ``overwrite``: in place of the one of this name."""
 
     name: DatasetName
     dimensions: Annotated[int, Meta(ge=1, le=MAX_DIMENSIONS)]
     metric_type: Metric | None = None
+    shards: Annotated[int, Meta(ge=1, le=MAX_SHARDS)] | None = None
     description: Annotated[str, Meta(max_length=MAX_DESCRIPTION)] | None = None
     metadata: Metadata | None = None
     overwrite: bool | None = None

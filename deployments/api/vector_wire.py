@@ -18,6 +18,7 @@ class DatasetAnswer(TypedDict):
     description: str
     dimensions: int
     metric_type: MetricName
+    shards: int
     index_type: IndexName
     metadata: dict[str, Any]
     storage_location: str

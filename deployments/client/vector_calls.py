@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 def create_dataset(
     name: str, dimensions: int, *, idempotency_key: str | None = None, **options: Any
 ) -> Call[DatasetAnswer]:
-    """Make an empty dataset; ``options`` as ``metric_type``, ``index_type``, ``description``."""
+    """Make an empty dataset; ``options`` as ``metric_type``, ``index_type``, ``shards``, ``description``."""
     body = {"name": name, "dimensions": dimensions, **options}
     return write("POST", f"{API}/datasets", body, key=idempotency_key)
 

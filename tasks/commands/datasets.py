@@ -26,6 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     create.add_argument(
         "--metric", default="cosine", choices=("cosine", "euclidean", "manhattan", "dot_product")
     )
+    create.add_argument("--shards", type=int, default=1, help="parts, spread over actors (1)")
     create.add_argument("--description", default="")
     delete = acts.add_parser("delete", help="remove a dataset and all that is in it")
     delete.add_argument("id")
@@ -55,7 +56,11 @@ def _show(client: KiteClient, options: argparse.Namespace) -> Told:
 
 def _create(client: KiteClient, options: argparse.Namespace) -> Told:
     made = client.create_dataset(
-        options.name, options.dimensions, metric_type=options.metric, description=options.description
+        options.name,
+        options.dimensions,
+        metric_type=options.metric,
+        shards=options.shards,
+        description=options.description,
     )
     return Told(made, report_fields)
 

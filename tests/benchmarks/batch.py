@@ -46,8 +46,8 @@ from tasks.session import connect
 from tasks.verify_batch_engine import Engine, open_engine
 
 #: Rows of the small inputs of ``crossover``.
-SMALL = (1, 50, 100, 200, 400, 800)
-#: Claims, others than those measured, that a pool answers first.
+SMALL = (1, 100, 200, 400, 800, 1_600)
+#: Claims, others than those measured, that a pool or the deployments answer first.
 WARM = 256
 _ENGINE: dict[str, Engine] = {}
 #: What keeps the engine of a pool's process open: dropped, it would disconnect.
@@ -81,13 +81,13 @@ class Bench:
         self._claims = claims
         self._count = itertools.count()
 
-    def source(self, rows: int) -> Path:
-        """Return a file of so many claims; ids count on where the claims come again."""
-        path = self.folder / f"claims-{rows}.jsonl"
+    def source(self, rows: int, first: int = 0) -> Path:
+        """Return a file of so many claims from the ``first`` on; ids count on where they come again."""
+        path = self.folder / f"claims-{first}-{rows}.jsonl"
         if not path.exists():
             with path.open("w") as stream, self._claims.open() as given:
-                lines = itertools.cycle(given.readlines())
-                for number, line in zip(range(rows), lines, strict=False):
+                lines = itertools.islice(itertools.cycle(given.readlines()), first, first + rows)
+                for number, line in enumerate(lines):
                     stream.write(json.dumps({**json.loads(line), "id": number}) + "\n")
         return path
 
@@ -95,14 +95,14 @@ class Bench:
         """Return so many claims, the words alone."""
         return [json.loads(line)["claim"] for line in self.source(rows).read_text().splitlines()]
 
-    def run(self, rows: int, *words: str) -> dict[str, Any]:
+    def run(self, rows: int, *words: str, first: int = 0) -> dict[str, Any]:
         """Run a batch as a command; return its report with wall-clock seconds and the largest memory."""
         out = self.folder / f"out-{next(self._count)}"
         command = [sys.executable, "-m", "tasks.verify_batch", f"--out={out}", *words]
         command += ["--env=testing", f"--set=home={self.settings.home}"]
         command += [f"--frameworks={self.frameworks}"] if self.frameworks else []
         began_s = time.monotonic()
-        process = subprocess.Popen([*command, "--", str(self.source(rows))], stdout=subprocess.PIPE)
+        process = subprocess.Popen([*command, "--", str(self.source(rows, first))], stdout=subprocess.PIPE)
         largest = 0
         while process.poll() is None:
             largest = max(largest, _memory(process.pid))
@@ -178,12 +178,15 @@ def memory(bench: Bench, rows: Sequence[int]) -> dict[str, Any]:
 
 
 def crossover(bench: Bench, _rows: Sequence[int]) -> dict[str, Any]:
-    """Return the seconds that small inputs take, either way."""
+    """Return the seconds that small inputs take, either way: claims that nobody has asked before."""
     found: dict[str, Any] = {}
     with _running(bench.settings):
+        bench.run(WARM, "--through=deployments")
+        first = WARM
         for rows, through in itertools.product(SMALL, ("deployments", "mappers")):
-            report = bench.run(rows, f"--through={through}", "--part-rows=50")
+            report = bench.run(rows, f"--through={through}", first=first)
             found.setdefault(str(rows), {})[through] = round(report["wall_s"], 2)
+            first += rows
     return found
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from cluster.vectors import RemoteVectorDatasets, place_of
+from cluster.vectors import RemoteVectorDatasets
 from data.datasets.ports import (
     IndexInfo,
     NewVector,
@@ -22,6 +22,8 @@ from data.datasets.ports import (
     VectorDatasets,
 )
 from data.datasets.records import DatasetRecord, IndexSettings, VectorRecord
+from data.datasets.sharded import ShardedVectorDatasets
+from data.datasets.shards import place_of, shards_of
 from tasks.session import connect
 from tests.cluster.conftest import Kite
 from tests.contract.vector_datasets_suite import DIM, A, VectorDatasetsSuite, answered, numbers
@@ -33,7 +35,7 @@ RECOVERY_S = 90.0
 
 
 @pytest.fixture(scope="module")
-def port(kite: Kite) -> Iterator[VectorDatasets]:
+def port(kite: Kite) -> Iterator[RemoteVectorDatasets]:
     with connect(kite.settings):
         yield RemoteVectorDatasets(kite.settings.vectors.actors, patience_s=RECOVERY_S)
 
@@ -104,26 +106,36 @@ def all_ids(port: VectorDatasets, key: str) -> set[str]:
     return found
 
 
-def test_killed_actor_loses_nothing_acknowledged_and_answers_again(kite: Kite, port: VectorDatasets) -> None:
-    """Three times in the middle of inserts: callers wait, nothing is lost, nothing is written twice."""
-    key = port.create(A, DatasetRecord(uuid.uuid4().hex, f"k {uuid.uuid4().hex}", DIM)).record.id
-    with Writers(port, key) as writers:
+@pytest.mark.parametrize("shards", [1, 2])
+def test_killed_actor_loses_nothing_acknowledged_and_answers_again(
+    kite: Kite, port: RemoteVectorDatasets, shards: int
+) -> None:
+    """Three times in the middle of inserts: callers wait, nothing is lost, nothing is written twice.
+
+    Where it has one of two shards, searches wait for it rather than leave it out.
+    """
+    record = DatasetRecord(uuid.uuid4().hex, f"k {uuid.uuid4().hex}", DIM, shards=shards)
+    sharded = ShardedVectorDatasets(port)
+    key = sharded.create(A, record).record.id
+    mine = [one.id for one in shards_of(record)] or [key]
+    assert len({place_of(one, kite.settings.vectors.actors) for one in mine}) == shards
+    with Writers(sharded, key) as writers:
         for _ in range(3):
             time.sleep(1.0)
-            killed = pid_of(kite, key)
+            killed = pid_of(kite, mine[-1])
             os.kill(killed, signal.SIGKILL)
             before = len(writers.acknowledged)
             deadline = time.monotonic() + RECOVERY_S
             while len(writers.acknowledged) <= before + 60 and time.monotonic() < deadline:
                 time.sleep(0.1)
-            assert pid_of(kite, key) != killed
+            assert pid_of(kite, mine[-1]) != killed
 
     assert writers.errors == []
     assert writers.searches > 10
-    assert all_ids(port, key) >= writers.acknowledged
-    assert port.dataset(A, key).vector_count == len(all_ids(port, key))
+    assert all_ids(sharded, key) >= writers.acknowledged
+    assert sharded.dataset(A, key).vector_count == len(all_ids(sharded, key))
     whole = answered(
-        port.search(A, [SearchRequest(key, vector=[1.0] * DIM, options=SearchOptions(top_k=1000))])
+        sharded.search(A, [SearchRequest(key, vector=[1.0] * DIM, options=SearchOptions(top_k=1000))])
     )
     assert len({hit.vector.record.id for hit in whole.hits}) == len(whole.hits)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,9 +12,13 @@ from typing import Any
 import pytest
 
 from cluster.vector_actor import VectorsActor
-from cluster.vectors import RemoteVectorDatasets, place_of
-from data.datasets.ports import VectorDatasets
+from cluster.vectors import RemoteVectorDatasets
+from data.claims import TenantId
+from data.datasets.ports import DatasetInfo, VectorDatasets
+from data.datasets.records import DatasetRecord
 from data.datasets.service import LocalVectorDatasets
+from data.datasets.sharded import ShardedVectorDatasets
+from data.datasets.shards import place_of
 from data.keeper import Keeper
 from tests.contract.vector_datasets_suite import VectorDatasetsSuite
 from tests.fakes import FakeClock, FakeEmbedder, FakeVectorSink
@@ -34,6 +40,22 @@ class LoopLink:
 
     def call(self, method: str, *args: Any) -> Any:
         return getattr(self._actor, method)(*args)
+
+
+@contextmanager
+def over_actors(home: Path) -> Iterator[RemoteVectorDatasets]:
+    """Two actors' shells over the datasets of one home, and the port to them."""
+    keeper = Keeper(home, FakeClock(), FakeVectorSink())
+    services = [
+        LocalVectorDatasets(home, keeper, clock=FakeClock(), owns=partial(lives_on, number))
+        for number in range(ACTORS)
+    ]
+    port = RemoteVectorDatasets.__new__(RemoteVectorDatasets)
+    port._links = [LoopLink(service) for service in services]  # type: ignore[misc]
+    yield port
+    for service in services:
+        service.close()
+    keeper.close()
 
 
 @pytest.fixture(scope="module")
@@ -59,15 +81,26 @@ class TestVectorDatasetsOverActors(VectorDatasetsSuite):
 
     @pytest.fixture(scope="class")
     def port(self, tmp_path_factory: pytest.TempPathFactory) -> Iterator[VectorDatasets]:
-        home = tmp_path_factory.mktemp("actors")
-        keeper = Keeper(home, FakeClock(), FakeVectorSink())
-        services = [
-            LocalVectorDatasets(home, keeper, clock=FakeClock(), owns=partial(lives_on, number))
-            for number in range(ACTORS)
-        ]
-        port = RemoteVectorDatasets.__new__(RemoteVectorDatasets)
-        port._links = [LoopLink(service) for service in services]  # type: ignore[misc]
-        yield port
-        for service in services:
-            service.close()
-        keeper.close()
+        with over_actors(tmp_path_factory.mktemp("actors")) as port:
+            yield port
+
+
+class InThreeShards(ShardedVectorDatasets):
+    """Makes every dataset one of three shards."""
+
+    def create(self, tenant: TenantId, record: DatasetRecord, *, overwrite: bool = False) -> DatasetInfo:
+        return super().create(tenant, replace(record, shards=3), overwrite=overwrite)
+
+    def update(self, tenant: TenantId, record: DatasetRecord) -> DatasetInfo:
+        return super().update(tenant, replace(record, shards=3))
+
+
+class TestShardedVectorDatasets(VectorDatasetsSuite):
+    """All of it where each dataset lies in three shards on two actors; they are paged one after the other."""
+
+    PAGES_AS_WRITTEN = DOCUMENTS_ONCE = False
+
+    @pytest.fixture(scope="class")
+    def port(self, tmp_path_factory: pytest.TempPathFactory) -> Iterator[VectorDatasets]:
+        with over_actors(tmp_path_factory.mktemp("sharded")) as port:
+            yield InThreeShards(port)

@@ -83,6 +83,11 @@ def plain(answer: SearchAnswer | KiteError) -> object:
 class VectorDatasetsSuite:
     """One behaviour a test; each makes its own dataset under a name of its own."""
 
+    #: Whether a dataset's pages come in the order of writing.
+    PAGES_AS_WRITTEN = True
+    #: Whether a document is counted once, wherever its vectors lie.
+    DOCUMENTS_ONCE = True
+
     def made(
         self, port: VectorDatasets, metric: Metric = "cosine", tenant: TenantId = A, dimensions: int = DIM
     ) -> str:
@@ -261,9 +266,13 @@ class VectorDatasetsSuite:
         blue = port.vectors(A, key, limit=3, filters={"deep.colour": "blue"}, values=True)
 
         assert [len(page.vectors) for page in pages] == [10, 10, 5, 0]
-        assert [one.record.id for page in pages for one in page.vectors] == [f"v{n}" for n in range(25)]
+        paged = [one.record.id for page in pages for one in page.vectors]
+        written = [f"v{n}" for n in range(25)]
+        assert paged == written if self.PAGES_AS_WRITTEN else sorted(paged) == sorted(written)
         assert {page.total for page in pages} == {25}
-        assert [one.record.id for one in blue.vectors] == ["v2", "v5", "v8"]
+        if self.PAGES_AS_WRITTEN:
+            assert [one.record.id for one in blue.vectors] == ["v2", "v5", "v8"]
+        assert {one.record.metadata["deep"]["colour"] for one in blue.vectors} == {"blue"}
         assert (blue.total, len(blue.vectors[0].values or ())) == (8, DIM)
 
     @pytest.mark.parametrize("metric", ["cosine", "euclidean", "manhattan", "dot_product"])
@@ -494,7 +503,8 @@ class VectorDatasetsSuite:
         key = self.filled(port, 20)
         stats = port.stats(A, key)
 
-        assert (stats.info.vector_count, stats.documents, stats.index.state) == (20, 10, "ready")
+        assert (stats.info.vector_count, stats.index.state) == (20, "ready")
+        assert stats.documents == 10 if self.DOCUMENTS_ONCE else 10 <= stats.documents <= 20
         assert stats.fields["number"]["count"] == 20
         assert "deep.colour" in stats.fields
         assert stats.info.storage_bytes > 0

@@ -43,6 +43,7 @@ class DatasetRoutes:
             name=asked.name,
             dimensions=asked.dimensions,
             metric=asked.metric_type or "cosine",
+            shards=asked.shards or 1,
             index=settings_of(asked, IndexSettings()),
             description=asked.description or "",
             metadata=asked.metadata or {},

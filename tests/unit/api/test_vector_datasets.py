@@ -12,8 +12,8 @@ from tests.unit.api.fakes import Rig
 from tests.unit.api.vector_fakes import VectorHouse, VectorTenant
 
 FIELDS = {
-    "id", "name", "description", "dimensions", "metric_type", "index_type", "metadata", "storage_location",
-    "vector_count", "storage_size", "created_at", "updated_at", "tenant_id",
+    "id", "name", "description", "dimensions", "metric_type", "shards", "index_type", "metadata",
+    "storage_location", "vector_count", "storage_size", "created_at", "updated_at", "tenant_id",
 }  # fmt: skip
 
 
@@ -68,6 +68,8 @@ def test_dataset_of_a_name_that_is_taken_is_409_unless_overwritten(mine: VectorT
         ("metric_type", "hamming"),
         ("index_type", "lsh"),
         ("hnsw_m", 1),
+        ("shards", 0),
+        ("shards", 65),
         ("metadata", []),
         ("storage_location", "elsewhere"),
     ],

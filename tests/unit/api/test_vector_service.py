@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from data.datasets.service import LocalVectorDatasets
+from data.datasets.sharded import ShardedVectorDatasets
 from data.keeper import Keeper
 from tests.fakes import FakeClock, FakeEmbedder, FakeVectorSink
 from tests.unit.api.vector_fakes import VectorHouse, VectorTenant
@@ -26,9 +27,9 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VectorHouse]:
     home = tmp_path_factory.mktemp("vectors")
     clock = FakeClock()
     keeper = Keeper(home, clock, FakeVectorSink())
-    port = LocalVectorDatasets(home, keeper, clock=clock, models=(FakeEmbedder(), None))
-    yield VectorHouse(port=port)
-    port.close()
+    local = LocalVectorDatasets(home, keeper, clock=clock, models=(FakeEmbedder(), None))
+    yield VectorHouse(port=ShardedVectorDatasets(local))
+    local.close()
     keeper.close()
 
 
@@ -38,9 +39,9 @@ def mine(house: VectorHouse, request: pytest.FixtureRequest) -> VectorTenant:
     return house.tenant(request.node.name)
 
 
-def filled(mine: VectorTenant, metric: str = "cosine") -> str:
+def filled(mine: VectorTenant, metric: str = "cosine", shards: int = 1) -> str:
     """Make a dataset of sixty points and return its id."""
-    made = mine.dataset(f"points {metric}", 8, metric_type=metric)
+    made = mine.dataset(f"points {metric} {shards}", 8, metric_type=metric, shards=shards)
     vectors = [
         {
             "id": f"p{n:02}",
@@ -191,6 +192,26 @@ def test_index_is_built_while_searches_go_on(mine: VectorTenant) -> None:
     assert (stands["kind"], stands["indexed"], stands["delta"]) == ("hnsw", 60, 0)
     assert again["version"] == stands["version"]
     assert found(mine.post(f"/datasets/{made}/search", query)) == before
+
+
+def test_dataset_of_shards_answers_as_one_that_has_none(mine: VectorTenant) -> None:
+    """By vector, by words and by both, filtered; its shards are in no list and behind no path."""
+    whole, sharded = filled(mine), filled(mine, shards=3)
+    options = {"top_k": 7, "filters": "even = true", "group_by_document": True}
+    for path, query in (
+        ("search", {"query_vector": POINTS[7].tolist(), "options": options}),
+        ("search/text", {"query_text": "point of 5", "options": options}),
+        ("search/hybrid", {"query_vector": POINTS[7].tolist(), "query_text": "point 9", "options": options}),
+    ):
+        answers = [mine.post(f"/datasets/{made}/{path}", query) for made in (whole, sharded)]
+        assert found(answers[0]) == found(answers[1]) != []
+    listed = {one["id"]: one["shards"] for one in mine.get("/datasets").json()}
+
+    assert listed == {whole: 1, sharded: 3}
+    assert mine.get(f"/datasets/{sharded}-00").status_code == 404
+    assert mine.call("PUT", f"/datasets/{sharded}", json={"name": "moved"}).json()["shards"] == 3
+    assert mine.call("DELETE", f"/datasets/{sharded}").status_code == 200
+    assert mine.get(f"/datasets/{sharded}").status_code == 404
 
 
 def test_document_in_words_out(mine: VectorTenant) -> None:

@@ -39,9 +39,9 @@ class NamedEmbedder(FakeEmbedder):
 class House:
     """A dataset with vectors, and what works on it."""
 
-    def __init__(self, tmp_path: Path) -> None:
+    def __init__(self, tmp_path: Path, shards: int = 1) -> None:
         self.home = VectorHome(tmp_path / "home")
-        record = DatasetRecord("", "papers", 16, "euclidean", SETTINGS)
+        record = DatasetRecord("", "papers", 16, "euclidean", SETTINGS, shards=shards)
         self.record = self.home.datasets.create(DEFAULT_TENANT, record).record
         self.work = HereWork(self.home.session.home, NamedEmbedder("new"))
         self.write(0, 400)
@@ -97,6 +97,20 @@ def test_rebuild_puts_every_vector_into_a_new_main_index(house: House) -> None:
     )
     assert (info.version, info.indexed, info.delta) == (report["version"], 400, 0)
     assert house.has_all(400)
+
+
+def test_rebuild_of_a_dataset_of_shards_builds_each(tmp_path: Path) -> None:
+    """They are told by number, and every vector is found in the whole."""
+    house = House(tmp_path, shards=3)
+    wanted = Wanted((house.record,))
+    reports = rebuild(wanted, house.home.session, house.work)
+    index = house.home.datasets.index(DEFAULT_TENANT, house.record.id)
+
+    assert [one["dataset"] for one in reports] == [f"papers, shard {n} of 3" for n in (1, 2, 3)]
+    assert {one["state"] for one in reports} == {"rebuilt"}
+    assert (index.indexed, index.delta, sum(one["vectors"] for one in reports)) == (400, 0, 400)
+    assert house.has_all(400)
+    house.home.close()
 
 
 def test_rebuild_where_nothing_changed_does_nothing_unless_forced(house: House) -> None:
@@ -199,7 +213,8 @@ def test_new_numbers_for_a_vector_that_was_written_meanwhile_are_dropped(house: 
     house.write(3, 4)
     stale = [4]  # the fourth row that was ever written: vector 3, before it was written again
     values = NamedEmbedder("new").embed(["Text 3."])
-    assert house.home.datasets.revalue(DEFAULT_TENANT, house.record.id, stale, values, model="new") == 0
+    shards = house.home.session.shards
+    assert shards.revalue(DEFAULT_TENANT, house.record.id, stale, values, model="new") == 0
     assert house.home.vectors(house.record.id)["3"].values == pytest.approx(VALUES[3].tolist())
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from data.claims import DEFAULT_TENANT
 from data.datasets.ports import StoredVector
 from data.datasets.service import LocalVectorDatasets
+from data.datasets.sharded import ShardedVectorDatasets
 from data.keeper import Keeper
 from data.stores.memory import MemoryStore
 from tasks.vector_session import VectorSession
@@ -20,9 +21,16 @@ class VectorHome:
         self.clock = FakeClock()
         self.keeper = Keeper(home, self.clock, FakeVectorSink())
         embedder = FakeEmbedder()
-        self.datasets = LocalVectorDatasets(home, self.keeper, clock=self.clock, models=(embedder, None))
+        self._shards = LocalVectorDatasets(home, self.keeper, clock=self.clock, models=(embedder, None))
+        self.datasets = ShardedVectorDatasets(self._shards)
         self.session = VectorSession(
-            self.datasets, MemoryStore(self.clock), self.clock, home, embedder.dim, embedder.embed
+            self.datasets,
+            self._shards,
+            MemoryStore(self.clock),
+            self.clock,
+            home,
+            embedder.dim,
+            embedder.embed,
         )
 
     def vectors(self, dataset_id: str) -> dict[str, StoredVector]:
@@ -32,5 +40,5 @@ class VectorHome:
 
     def close(self) -> None:
         """Release everything."""
-        self.datasets.close()
+        self._shards.close()
         self.keeper.close()
