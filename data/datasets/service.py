@@ -160,7 +160,7 @@ class LocalVectorDatasets:
         if differs_only_in_depth(before.index, record.index):
             with self._lent(self._own(tenant, record.id)) as dataset:
                 dataset.adopt(None, record.index)
-        elif record.index != before.index:
+        elif record.index != before.index and record.shards == 1:
             self._builds.start_if_idle(record.id)
         return self._sizes.info(self._catalogue.own(tenant, record.id))
 

@@ -60,13 +60,11 @@ class ShardedVectorDatasets:
 
     def dataset(self, tenant: TenantId, dataset_id: str) -> DatasetInfo:
         """Return one dataset."""
-        if is_shard(dataset_id):
-            raise NotFoundError(f"There is no dataset {dataset_id!r}: look at the list of datasets.")
-        return self._inner.dataset(tenant, dataset_id)
+        return self._inner.dataset(tenant, _seen(dataset_id))
 
     def update(self, tenant: TenantId, record: DatasetRecord) -> DatasetInfo:
         """Store another name, description, metadata or index settings; all else stays."""
-        self.dataset(tenant, record.id)
+        _seen(record.id)
         info = self._inner.update(tenant, record)
         for shard in shards_of(info.record):
             self._inner.update(tenant, shard)
@@ -74,8 +72,7 @@ class ShardedVectorDatasets:
 
     def delete(self, tenant: TenantId, dataset_id: str) -> None:
         """Remove a dataset, its shards, and all that is in them."""
-        self.dataset(tenant, dataset_id)
-        self._inner.delete(tenant, dataset_id)
+        self._inner.delete(tenant, _seen(dataset_id))
 
     def stats(self, tenant: TenantId, dataset_id: str) -> DatasetStats:
         """Return figures of a dataset; a document counts once in each shard that has vectors of it."""
@@ -102,8 +99,9 @@ class ShardedVectorDatasets:
         ]
         reports = at_once(calls)
         errors = [one for one in reports if isinstance(one, KiteError)]
-        if errors and (len(errors) == len(reports) or isinstance(errors[0], UnavailableError)):
-            raise _named(errors[0], dataset_id)
+        away = [one for one in errors if isinstance(one, UnavailableError)]
+        if away or len(errors) == len(reports):
+            raise _named((away or errors)[0], dataset_id)
         failures, inserted, skipped = [], 0, 0
         for mine, report in zip(places.values(), reports, strict=True):
             if isinstance(report, KiteError):
@@ -264,6 +262,13 @@ class ShardedVectorDatasets:
             return call()
         except KiteError as exc:
             raise _named(exc, dataset_id) from exc
+
+
+def _seen(dataset_id: str) -> str:
+    """Return a dataset's id; a shard's is no dataset's for whoever asks from outside."""
+    if is_shard(dataset_id):
+        raise NotFoundError(f"There is no dataset {dataset_id!r}: look at the list of datasets.")
+    return dataset_id
 
 
 def _named(error: KiteError, dataset_id: str) -> KiteError:

@@ -139,7 +139,7 @@ async def _hammer(running: Running, requests: int) -> tuple[Counter[int], float]
     return statuses, time.perf_counter() - begun
 
 
-def neighbour(rounds: int, seconds: float, gateways: int) -> dict[str, Any]:
+def neighbour(rounds: int, seconds: float, gateways: int, limit_per_s: float) -> dict[str, Any]:
     """Measure a quiet tenant's answers: alone, beside one at its limit, beside one at 20 times it."""
     with installation("auth.mode=required", *_gateways(gateways)) as running:
         quiet = _tenant_key(
@@ -148,12 +148,12 @@ def neighbour(rounds: int, seconds: float, gateways: int) -> dict[str, Any]:
         loud = _tenant_key(
             running,
             "loud",
-            {"per_minute": 60 * LOUD_PER_S, "per_hour": 1e6, "per_day": 1e7, "burst": LOUD_PER_S},
+            {"per_minute": 60 * limit_per_s, "per_hour": 1e6, "per_day": 1e7, "burst": limit_per_s},
         )
         return measure(
             Caller(running.address, quiet, "/verify", CLAIM, QUIET_PER_S),
-            Caller(running.address, loud, "/verify", CLAIM, TIMES * LOUD_PER_S),
-            LOUD_PER_S,
+            Caller(running.address, loud, "/verify", CLAIM, TIMES * limit_per_s),
+            limit_per_s,
             rounds=rounds,
             seconds=seconds,
         )
@@ -166,6 +166,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seconds", type=float, default=8.0, help="how long each call is asked")
     parser.add_argument("--requests", type=int, default=3_000, help="sent at the limit")
     parser.add_argument("--gateways", type=int, default=1, help="ingress replicas of the neighbours")
+    parser.add_argument("--limit", type=float, default=LOUD_PER_S, help="of the loud one, calls a second")
     parser.add_argument("--only", choices=["door", "lmdb", "redis", "neighbour"])
     options = parser.parse_args(arguments)
     told: dict[str, Any] = {}
@@ -175,7 +176,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.only in (None, backend) and (backend == "lmdb" or shutil.which("redis-server")):
             told[f"limits on {backend}"] = limits(backend, options.requests)
     if options.only in (None, "neighbour"):
-        told["neighbour"] = neighbour(options.rounds, options.seconds, options.gateways)
+        told["neighbour"] = neighbour(options.rounds, options.seconds, options.gateways, options.limit)
     print(json.dumps(told, indent=2))
     return 0
 
