@@ -172,7 +172,7 @@ def _admin(chance: random.Random, other: Tenant) -> Asked:
 
 
 def _dataset(chance: random.Random, other: Tenant) -> Asked:
-    path = f"/datasets/{_id(chance, other, 'datasets')}"
+    path = f"/datasets/{_id(chance, other, 'datasets')}{_shard(chance)}"
     vector = {"document_id": "quokka", "values": [1.0, 0.0]}
     return chance.choice(
         [
@@ -192,7 +192,7 @@ def _dataset(chance: random.Random, other: Tenant) -> Asked:
 
 
 def _vectors(chance: random.Random, other: Tenant) -> Asked:
-    path = f"/datasets/{_id(chance, other, 'datasets')}"
+    path = f"/datasets/{_id(chance, other, 'datasets')}{_shard(chance)}"
     options = {"top_k": 50, "include_values": True, "filters": chance.choice((None, "document_id = 'tower'"))}
     by_vector = {"query_vector": [1.0, 0.0], "options": options}
     both = {**by_vector, "query_text": "Quokka tower"}
@@ -210,6 +210,11 @@ def _vectors(chance: random.Random, other: Tenant) -> Asked:
             ("POST", "/search/multi-dataset", {"json": several}),
         ]
     )
+
+
+def _shard(chance: random.Random) -> str:
+    """What makes a dataset's id that of one of its shards; mostly nothing."""
+    return chance.choice(("", "", "", "-00", "-02"))
 
 
 def _id(chance: random.Random, other: Tenant, kind: str) -> str:

@@ -86,7 +86,8 @@ def fill(tenant: Tenant) -> None:
             shown = send("GET", f"/knowledge/{kind}/{body['id']}")
             tenant.tags.append(shown.headers["ETag"])
     _fill_graph(tenant)
-    _fill_dataset(tenant)
+    for shards in (1, 3):
+        _fill_dataset(tenant, shards)
     _fill_queue(tenant)
     for kind in ("documents", "facts", "sources", "patterns"):
         page = send("GET", f"/knowledge/{kind}", params={"limit": 1})
@@ -106,10 +107,10 @@ def _fill_graph(tenant: Tenant) -> None:
         tenant.know("seq", str(answer.json()["knowledge_seq"]))
 
 
-def _fill_dataset(tenant: Tenant) -> None:
+def _fill_dataset(tenant: Tenant, shards: int) -> None:
     """Let a tenant keep its secret in a dataset: its name, its metadata, a vector's content and metadata."""
-    asked = {"name": f"quokka {tenant.secret}", "dimensions": 2, "metadata": {"of": tenant.secret}}
-    made = tenant.send("POST", "/datasets", json=asked)
+    asked = {"name": f"quokka {tenant.secret} {shards}", "dimensions": 2, "metadata": {"of": tenant.secret}}
+    made = tenant.send("POST", "/datasets", json={**asked, "shards": shards})
     assert made.status_code == 201, made.text
     name = made.json()["id"]
     vector = {

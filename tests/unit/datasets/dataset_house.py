@@ -6,17 +6,30 @@ from collections.abc import Sequence
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from data.access.records import SYSTEM_TENANT, TenantRecord
 from data.claims import TenantId
 from data.datasets import changes
 from data.datasets.records import DatasetRecord, VectorBatch, VectorRecord
+from data.evidence import STANCES
 from data.keeper import Keeper
 from data.knowledge import Change
 from data.limits.policy import Quotas
 
 A, B = TenantId("a"), TenantId("b")
 ONE, TWO, THREE = "1" * 32, "2" * 32, "3" * 32
+
+
+class FakeStance:
+    """Finds a passage relevant in so far as it holds the question's last word."""
+
+    def judge(self, pairs: Sequence[tuple[str, str]]) -> NDArray[np.float32]:
+        rows = np.zeros((len(pairs), len(STANCES)), dtype=np.float32)
+        for row, (claim, passage) in zip(rows, pairs, strict=True):
+            row[STANCES.index("NEUTRAL")] = 0.1 if claim.split()[-1] in passage else 0.8
+            row[STANCES.index("SUPPORTS")] = 1.0 - row.sum()
+        return rows
 
 
 def defined(key: str = ONE, name: str = "papers", dimensions: int = 3) -> DatasetRecord:

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from data.claims import TenantId
 from data.datasets.changes import delete_dataset
@@ -31,14 +30,13 @@ from data.errors import (
     QuotaError,
     StoreUnavailableError,
 )
-from data.evidence import STANCES
 from data.keeper import Keeper
 from data.knowledge import Change
 from data.ports import WriteReceipt
 from data.stores.memory import MemoryStore
 from data.vectors.dense import MainIndex
 from tests.fakes import FakeClock, FakeEmbedder, FakeVectorSink
-from tests.unit.datasets.dataset_house import ONE, TWO, A, B, allow
+from tests.unit.datasets.dataset_house import ONE, TWO, A, B, FakeStance, allow
 
 DIM = 4
 
@@ -60,17 +58,6 @@ class Log:
             self.loses_answer = False
             raise StoreUnavailableError("keeper is away at the moment: try again in a few seconds.")
         return receipt
-
-
-class FakeStance:
-    """Finds a passage relevant in so far as it holds the claim's last word."""
-
-    def judge(self, pairs: Sequence[tuple[str, str]]) -> NDArray[np.float32]:
-        rows = np.zeros((len(pairs), len(STANCES)), dtype=np.float32)
-        for row, (claim, passage) in zip(rows, pairs, strict=True):
-            row[STANCES.index("NEUTRAL")] = 0.1 if claim.split()[-1] in passage else 0.8
-            row[STANCES.index("SUPPORTS")] = 1.0 - row.sum()
-        return rows
 
 
 @dataclass

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from data.datasets.ports import (
     FusionMethod,
@@ -32,24 +31,12 @@ from data.errors import (
     NotFoundError,
     QuotaError,
 )
-from data.evidence import STANCES
 from data.keeper import Keeper
 from tests.fakes import FakeClock, FakeVectorSink
-from tests.unit.datasets.dataset_house import ONE, TWO, A, allow
+from tests.unit.datasets.dataset_house import ONE, TWO, A, FakeStance, allow
 
 DIM, COUNT, SHARDS = 6, 400, 4
 WORDS = ("owl", "bat", "ant", "fox", "eel", "cod", "hen")
-
-
-class FakeStance:
-    """Finds a passage relevant in so far as it holds the question's last word."""
-
-    def judge(self, pairs: Sequence[tuple[str, str]]) -> NDArray[np.float32]:
-        rows = np.zeros((len(pairs), len(STANCES)), dtype=np.float32)
-        for row, (claim, passage) in zip(rows, pairs, strict=True):
-            row[STANCES.index("NEUTRAL")] = 0.1 if claim.split()[-1] in passage else 0.8
-            row[STANCES.index("SUPPORTS")] = 1.0 - row.sum()
-        return rows
 
 
 @dataclass
