@@ -18,6 +18,10 @@ from pathlib import Path
 from data.datasets.engine import Dataset
 
 _LOG = logging.getLogger(__name__)
+_TOO_LARGE = (
+    "The dataset %s takes %d MB, an actor may take %d MB (vectors.memory_mb): raise that, or make the "
+    "dataset anew in shards."
+)
 
 
 @dataclass(slots=True)
@@ -74,6 +78,8 @@ class Shelf:
             there = [(key, place) for key, place in self._places.items() if place.dataset is not None]
             sizes = {key: place.dataset.memory_bytes() for key, place in there if place.dataset is not None}
             total = sum(sizes.values())
+            if sizes.get(needed_by, 0) > self._memory_bytes:
+                _LOG.warning(_TOO_LARGE, needed_by, sizes[needed_by] >> 20, self._memory_bytes >> 20)
             for key, place in there:
                 if total <= self._memory_bytes:
                     return

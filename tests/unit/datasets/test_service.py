@@ -360,6 +360,20 @@ def test_open_datasets_are_closed_when_memory_is_needed(house: House) -> None:
     assert len(house.search(TWO).hits) == 30
 
 
+def test_dataset_larger_than_an_actor_may_hold_is_told_in_the_log(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With what would help; it is served all the same."""
+    house.reopen(memory_bytes=1)
+    house.made()
+    house.insert(NAMES)
+    house.reopen(memory_bytes=1)
+
+    assert len(house.search().hits) == 30
+    (line,) = (record.getMessage() for record in caplog.records if ONE in record.getMessage())
+    assert "shards" in line
+
+
 def test_deleted_dataset_leaves_no_folder_and_one_left_behind_goes_at_the_start(house: House) -> None:
     """Also what a crash between the ledger's row and the folder's removal left."""
     house.made()
