@@ -23,6 +23,7 @@ from data.datasets.records import DatasetRecord, VectorRecord
 from data.datasets.service import LocalVectorDatasets
 from data.datasets.sharded import ShardedVectorDatasets
 from data.datasets.shards import is_shard, place_of, shard_id, shard_of, shards_of
+from data.erasure import Eraser
 from data.errors import (
     ConflictError,
     IndexUnavailableError,
@@ -32,6 +33,7 @@ from data.errors import (
     QuotaError,
 )
 from data.keeper import Keeper
+from data.stores.memory import MemoryStore
 from tests.fakes import FakeClock, FakeVectorSink
 from tests.unit.datasets.dataset_house import ONE, TWO, A, FakeStance, allow
 
@@ -287,6 +289,24 @@ def test_shards_come_and_go_with_their_dataset(tmp_path: Path) -> None:
         with pytest.raises(NotFoundError):
             local.dataset(A, key)
     assert not any(path.is_dir() for path in (tmp_path / "datasets").glob("*"))
+    local.close()
+    keeper.close()
+
+
+def test_erased_tenant_leaves_nothing_in_any_shard(tmp_path: Path) -> None:
+    """No folder, no text in the ledger; the proof counts every shard."""
+    keeper = Keeper(tmp_path, FakeClock(), FakeVectorSink())
+    local = LocalVectorDatasets(tmp_path, keeper, clock=FakeClock())
+    port = ShardedVectorDatasets(local)
+    port.create(A, DatasetRecord(ONE, "n", DIM, shards=3))
+    port.insert(A, ONE, vectors(60), "fail")
+    proof = Eraser(keeper, MemoryStore(FakeClock()), tmp_path, FakeClock()).erase(A)
+    local.follow()
+
+    assert proof.after["datasets"] == 0
+    assert port.datasets(A) == []
+    assert not any(path.is_dir() for path in (tmp_path / "datasets").glob("*"))
+    assert not any(b"The owl" in entry.payload for entry in keeper.read_entries(0, 99))
     local.close()
     keeper.close()
 
