@@ -7,6 +7,7 @@ count. Invariant: what is found, and what it is worth, is what one dataset of al
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -167,17 +168,18 @@ class ShardSearch:
         has_more = len(kept) > options.top_k
         if not self._is_hybrid:
             has_more = has_more or any(one.has_more for one in found)
-        chosen = kept[: wanted_of(options)]
+        chosen, begun = kept[: wanted_of(options)], time.perf_counter()
         if options.rerank:
             try:
                 chosen = self._reranked(chosen)
             except KiteError as exc:
                 return exc
+        reranking_ms = round((time.perf_counter() - begun) * 1e3, 3)
         hits = tuple(
             replace(hit, dataset_id=self._request.dataset_id, rank=rank, vector=self._shown(hit))
             for rank, hit in enumerate(chosen[: options.top_k], start=1)
         )
-        return SearchAnswer(hits, len(hits), has_more, self._stats(self._halves(found)))
+        return SearchAnswer(hits, len(hits), has_more, self._stats(self._halves(found), reranking_ms))
 
     def _reranked(self, chosen: Sequence[SearchHit]) -> list[SearchHit]:
         question = (self._request.text or "").strip()
@@ -190,7 +192,7 @@ class ShardSearch:
     def _shown(self, hit: SearchHit) -> StoredVector:
         return replace(hit.vector, record=shown(hit.vector.record, None, self._request.options).record)
 
-    def _stats(self, halves: _Halves) -> SearchStats:
+    def _stats(self, halves: _Halves, reranking_ms: float) -> SearchStats:
         told = [one.stats for one in halves.told]
         counted = halves.near or halves.words
         plans = ["+".join(sorted({one.stats.plan for one in half})) for half in (halves.near, halves.words)]
@@ -203,7 +205,7 @@ class ShardSearch:
             cached=all(one.cached for one in told),
             # They work side by side: the slowest is what it took.
             database_ms=max(one.database_ms for one in told),
-            reranking_ms=0.0,
+            reranking_ms=reranking_ms,
             post_processing_ms=max(one.post_processing_ms for one in told),
         )
 
