@@ -52,6 +52,7 @@ from data.datasets.wire import (
     encode_requests,
 )
 from data.errors import IndexUnavailableError, KiteError
+from data.grouping import places_by
 
 Asked = TypeVar("Asked")
 Answer = TypeVar("Answer")
@@ -186,9 +187,7 @@ class RemoteVectorDatasets:
         ask: Callable[[ActorLink, Sequence[Asked]], list[Answer]],
     ) -> list[Answer]:
         """Return the answers of the actors on which datasets live, each asked once, all at the same time."""
-        places: dict[int, list[int]] = {}
-        for place, one in enumerate(asked):
-            places.setdefault(place_of(id_of(one), len(self._links)), []).append(place)
+        places = places_by(place_of(id_of(one), len(self._links)) for one in asked)
         calls = [
             partial(ask, self._links[actor], [asked[place] for place in mine])
             for actor, mine in places.items()

@@ -16,6 +16,7 @@ from data.claims import TenantId
 from data.datasets.fusion import RANK_CONSTANT
 from data.datasets.ports import SearchAnswer, SearchHit, SearchRequest, SearchStats, VectorDatasets
 from data.errors import KiteError
+from data.grouping import places_by
 from deployments.batching import Batcher
 
 #: Searches in one call: above this a call takes so long that those behind it wait for nothing.
@@ -57,9 +58,7 @@ class VectorSearcher:
 
     async def _work(self, batch: list[_Asked]) -> Sequence[_Told]:
         """Ask the port once a tenant; the answers in the order of the batch."""
-        places: dict[TenantId, list[int]] = {}
-        for place, (tenant, _) in enumerate(batch):
-            places.setdefault(tenant, []).append(place)
+        places = places_by(tenant for tenant, _ in batch)
         loop = asyncio.get_running_loop()
         calls = [
             loop.run_in_executor(self._threads, self._ask, tenant, [batch[place][1] for place in mine])

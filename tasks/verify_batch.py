@@ -41,7 +41,7 @@ from tasks.verify_batch_run import Asked, cores, planned, run_batch
 
 #: Up to so many rows the running deployments are asked: starting a job's workers would take longer.
 #: Measured on two cores, ``python -m tests.benchmarks.batch crossover`` (docs/batch.md): 800 rows end sooner
-#: that way, 1,600 later, and the lines between cross at some 1,300.
+#: that way, 1,600 later, and the lines between cross at 1,300 to 1,500.
 SMALL_ROWS = 1_000
 #: Shortest time between two lines about progress, seconds.
 _TELL_S = 5.0

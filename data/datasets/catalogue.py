@@ -40,6 +40,11 @@ class Defined:
     born_seq: int
 
 
+def no_dataset(dataset_id: str) -> NotFoundError:
+    """Return what is told of a dataset that is not there, or not for whoever asks."""
+    return NotFoundError(f"There is no dataset {dataset_id!r}: look at the list of datasets.")
+
+
 class DatasetCatalogue:
     """The datasets of all tenants, as far as the ledger has been followed. Any thread."""
 
@@ -71,7 +76,7 @@ class DatasetCatalogue:
         """
         defined = self._known.get(dataset_id)
         if defined is None or defined.tenant not in (tenant, SHARED_TENANT):
-            raise NotFoundError(f"There is no dataset {dataset_id!r}: look at the list of datasets.")
+            raise no_dataset(dataset_id)
         return defined
 
     def own(self, tenant: TenantId, dataset_id: str) -> Defined:

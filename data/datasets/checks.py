@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from data.datasets.field_limits import metadata_fault, surrogate_fault
 from data.datasets.ports import FusionMethod, NewVector, SearchOptions, SearchRequest
 from data.datasets.records import (
+    MAX_BATCH,
     MAX_DIMENSIONS,
     DatasetRecord,
     IndexSettings,
@@ -77,6 +78,12 @@ def check_dataset(record: DatasetRecord) -> None:
     if fault:
         raise InvalidValueError(f"The dataset's metadata {fault}: shorten or mend it.")
     check_index_settings(record.index)
+
+
+def check_batch_size(vectors: Sequence[NewVector]) -> None:
+    """Raise ``InvalidValueError`` for no vectors, and for more than one request writes."""
+    if not 1 <= len(vectors) <= MAX_BATCH:
+        raise InvalidValueError(f"One request writes 1 to {MAX_BATCH} vectors, not {len(vectors)}.")
 
 
 def check_index_settings(settings: IndexSettings) -> None:

@@ -30,7 +30,7 @@ from data.datasets.building import (
 )
 from data.datasets.catalogue import DatasetCatalogue, Defined
 from data.datasets.changes import delete_dataset, put_dataset
-from data.datasets.checks import check_dataset, check_index_settings
+from data.datasets.checks import check_batch_size, check_dataset, check_index_settings
 from data.datasets.engine import Dataset, EnginePorts, Log
 from data.datasets.ledger_rows import DatasetRows
 from data.datasets.opening import folder_of, open_dataset, remove_orphans
@@ -49,12 +49,13 @@ from data.datasets.ports import (
     WordCounts,
 )
 from data.datasets.query_cache import CAPACITY, QueryCache, key_of
-from data.datasets.records import MAX_BATCH, DatasetRecord, IndexSettings
+from data.datasets.records import DatasetRecord, IndexSettings
 from data.datasets.shards import is_shard, whole_of
 from data.datasets.shelf import Shelf
 from data.datasets.sizes import Sizes
 from data.datasets.writing import moment_of
 from data.errors import ConflictError, InvalidValueError, KiteError, NotFoundError
+from data.grouping import places_by
 from data.ports import Clock, Embedder, StanceModel
 
 #: How old the list of datasets may be where others may have changed it, seconds.
@@ -192,8 +193,7 @@ class LocalVectorDatasets:
         request: str | None = None,
     ) -> InsertReport:
         """Write vectors. A repetition with the same ``request`` writes nothing and answers the same."""
-        if not 1 <= len(vectors) <= MAX_BATCH:
-            raise InvalidValueError(f"One request writes 1 to {MAX_BATCH} vectors, not {len(vectors)}.")
+        check_batch_size(vectors)
         with self._lent(self._own(tenant, dataset_id)) as dataset:
             report = dataset.insert(vectors, on_duplicate, request=request)
             self._build_if_due(dataset)
@@ -308,8 +308,7 @@ class LocalVectorDatasets:
         """Return, a (dataset, question), the answer or why there is none; each dataset is lent once."""
         self._follow()
         answers: dict[int, Answer | KiteError] = {}
-        for dataset_id in dict.fromkeys(named for named, _ in asked):
-            places = [place for place, (named, _) in enumerate(asked) if named == dataset_id]
+        for dataset_id, places in places_by(named for named, _ in asked).items():
             try:
                 with self._lent(self._catalogue.found(tenant, dataset_id)) as dataset:
                     told = answer(dataset, [asked[place][1] for place in places])

@@ -14,6 +14,8 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 from data.at_once import at_once
 from data.claims import TenantId
+from data.datasets.catalogue import no_dataset
+from data.datasets.checks import check_batch_size
 from data.datasets.ports import (
     DatasetInfo,
     DatasetStats,
@@ -31,8 +33,9 @@ from data.datasets.ports import (
 from data.datasets.records import DatasetRecord, IndexSettings
 from data.datasets.shard_figures import one_index, one_summary
 from data.datasets.shard_search import ShardSearch
-from data.datasets.shards import is_shard, parted, shard_id, shard_of, shards_of, without_shards
-from data.errors import ConflictError, KiteError, NotFoundError, UnavailableError
+from data.datasets.shards import is_shard, shard_id, shard_of, shards_of, without_shards
+from data.errors import ConflictError, KiteError, UnavailableError
+from data.grouping import places_by
 from data.ports import StanceModel
 
 #: Datasets whose number of shards, which never changes, is remembered.
@@ -92,7 +95,8 @@ class ShardedVectorDatasets:
         shards = self._shards(tenant, dataset_id)
         if len(shards) == 1:
             return self._inner.insert(tenant, dataset_id, vectors, on_duplicate)
-        places = parted(vectors, lambda vector: vector.record.id, len(shards))
+        check_batch_size(vectors)
+        places = places_by(shard_of(vector.record.id, len(shards)) for vector in vectors)
         calls = [
             partial(self._inserted, tenant, shards[shard], [vectors[place] for place in mine], on_duplicate)
             for shard, mine in places.items()
@@ -129,12 +133,9 @@ class ShardedVectorDatasets:
     ) -> VectorPage:
         """Return a page of vectors: shard after shard, each in the order of writing."""
         page = partial(self._inner.vectors, tenant, filters=filters, values=values)
-        shards = self._shards(tenant, dataset_id)
-        if len(shards) == 1:
-            return page(dataset_id, limit=limit, offset=offset)
         found: list[StoredVector] = []
         total = 0
-        for shard in shards:
+        for shard in self._shards(tenant, dataset_id):
             wanted = limit - len(found)
             some = self._named_for(
                 dataset_id, partial(page, shard, limit=wanted, offset=max(0, offset - total))
@@ -148,9 +149,10 @@ class ShardedVectorDatasets:
         shards = self._shards(tenant, dataset_id)
         if len(shards) == 1:
             return self._inner.delete_vectors(tenant, dataset_id, vector_ids)
+        places = places_by(shard_of(vector_id, len(shards)) for vector_id in vector_ids)
         calls = [
             partial(self._inner.delete_vectors, tenant, shards[shard], [vector_ids[place] for place in mine])
-            for shard, mine in parted(vector_ids, str, len(shards)).items()
+            for shard, mine in places.items()
         ]
         return sum(self._named_for(dataset_id, partial(at_once, calls)))
 
@@ -267,7 +269,7 @@ class ShardedVectorDatasets:
 def _seen(dataset_id: str) -> str:
     """Return a dataset's id; a shard's is no dataset's for whoever asks from outside."""
     if is_shard(dataset_id):
-        raise NotFoundError(f"There is no dataset {dataset_id!r}: look at the list of datasets.")
+        raise no_dataset(dataset_id)
     return dataset_id
 
 

@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TypeVar
 
 from data.datasets.records import DatasetRecord
 
@@ -19,8 +17,6 @@ from data.datasets.records import DatasetRecord
 MAX_SHARDS = 64
 #: What stands between a dataset's id and the number of a shard of it.
 _MARK = "-"
-
-Item = TypeVar("Item")
 
 
 def shard_id(dataset_id: str, number: int) -> str:
@@ -61,11 +57,3 @@ def place_of(dataset_id: str, actors: int) -> int:
     """Return the number of the actor, of so many, on which a dataset lives; shards follow one another."""
     family, _, number = dataset_id.partition(_MARK)
     return (zlib.crc32(family.encode("utf-8", "replace")) + int(number or "0", 16)) % actors
-
-
-def parted(items: Sequence[Item], id_of: Callable[[Item], str], shards: int) -> dict[int, list[int]]:
-    """Return the places of items by the shard that each lies in."""
-    found: dict[int, list[int]] = {}
-    for place, item in enumerate(items):
-        found.setdefault(shard_of(id_of(item), shards), []).append(place)
-    return found

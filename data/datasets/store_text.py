@@ -120,7 +120,7 @@ class TextSearch:
     def counts(self, query: str) -> WordCounts:
         """Return what the terms of a query are weighed by here."""
         state, postings = self._asked(query)
-        holding = {term: int(state.alive[posting.rows].sum()) for term, posting in postings.items()}
+        holding = {term: _holding(posting, state) for term, posting in postings.items()}
         return WordCounts(state.count, state.total, holding)
 
     def _asked(self, query: str) -> tuple[_State, dict[str, _Posting]]:
@@ -194,8 +194,9 @@ class TextSearch:
                 state.weights.clear()
             with self._database.reading() as connection:
                 known = _read_posting(connection, term, len(state.alive))
-            self._held += len(known.rows)
-            self._postings[term] = known
+            if len(known.rows):
+                self._held += len(known.rows)
+                self._postings[term] = known
         return known
 
 
@@ -204,10 +205,15 @@ def _weighted(term: str, posting: _Posting, state: _State) -> tuple[Rows, Weight
     known = state.weights.get(term)
     if known is not None:
         return known
-    holding = int(state.alive[posting.rows].sum())
-    found = _weighed(posting, state, rarity_of(state.count, holding), state.average)
-    state.weights[term] = found
+    found = _weighed(posting, state, rarity_of(state.count, _holding(posting, state)), state.average)
+    if len(found[0]):  # a word that nothing has costs nothing to weigh, and there is no end of them
+        state.weights[term] = found
     return found
+
+
+def _holding(posting: _Posting, state: _State) -> int:
+    """Return how many texts that are there hold a term."""
+    return int(np.count_nonzero(state.alive[posting.rows]))
 
 
 def _weighed(posting: _Posting, state: _State, rarity: float, average: float) -> tuple[Rows, Weights]:

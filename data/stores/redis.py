@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from configs.errors import ConfigError
 from data.errors import StoreUnavailableError
+from data.grouping import places_by
 from data.limits import gcra
 from data.ports import Clock
 
@@ -126,9 +127,7 @@ class RedisStore:
         One round trip for all, on a cluster one for each part of keys in braces: a script there may only
         touch keys that lie together.
         """
-        parts: dict[str, list[int]] = {}
-        for place, charges in enumerate(requests):
-            parts.setdefault(_braced(charges) if self._slotted else "", []).append(place)
+        parts = places_by(_braced(charges) if self._slotted else "" for charges in requests)
         decided: dict[int, list[gcra.Decision]] = {}
         for places in parts.values():
             together = [requests[place] for place in places]

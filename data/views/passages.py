@@ -18,6 +18,7 @@ import msgspec
 from data import changes, segments
 from data.catalogue import CatalogueQuery, CatalogueRow
 from data.claims import SHARED_TENANT, TenantId
+from data.grouping import places_by
 from data.knowledge import Document, Passage, Pattern, PatternHit, Source
 from data.ledger import Entry
 from data.ports import Hit, Query
@@ -148,9 +149,7 @@ class PassagesView(SqliteView):
     def match(self, queries: Sequence[Query]) -> list[list[PatternHit]]:
         """Return the patterns that occur in each text, sorted by pattern id."""
         hits: list[list[PatternHit]] = [[] for _ in queries]
-        groups: dict[tuple[TenantId, int], list[int]] = {}
-        for place, query in enumerate(queries):
-            groups.setdefault((query.tenant, query.as_of), []).append(place)
+        groups = places_by((query.tenant, query.as_of) for query in queries)
         for (tenant, as_of), places in groups.items():
             texts = [queries[place].text for place in places]
             matched = self._matcher.match(texts, self._patterns_at(tenant, as_of))

@@ -261,6 +261,15 @@ def test_write_that_one_shard_refuses_tells_it_of_its_vectors(refusing: Refusing
     assert report.inserted == 90 - len(mine) == port.dataset(A, ONE).vector_count
 
 
+@pytest.mark.parametrize("count", [0, 1_001])
+@pytest.mark.parametrize("key", [ONE, TWO])
+def test_write_of_no_vectors_or_too_many_is_refused_whole(house: House, key: str, count: int) -> None:
+    """In shards as in one."""
+    with pytest.raises(InvalidValueError, match="1 to 1000"):
+        house.port.insert(A, key, vectors(count, seed=9), "overwrite")
+    assert house.port.dataset(A, key).vector_count == COUNT
+
+
 def test_write_to_a_shard_that_is_away_is_to_be_repeated(refusing: Refusing) -> None:
     """Whether it was written is not known: the whole request says so, and once more makes it whole."""
     refusing.refusal = IndexUnavailableError("away")

@@ -376,3 +376,15 @@ def test_records_without_vectors_are_damage(tmp_path: Path) -> None:
     connection.close()
     with pytest.raises(CorruptDataError, match="2 records have 1 vectors"):
         RecordStore(path, 3)
+
+
+def test_words_that_nothing_has_are_not_kept(store: RecordStore) -> None:
+    """There is no end of them; one that comes to be written is found."""
+    store.put(1, _batch(_record("a", "cat")))
+    for number in range(50):
+        assert store.search_text(f"absent{number}", 5) == []
+    assert set(store._text._postings) == set()
+    store.put(2, _batch(_record("b", "absent7")))
+
+    assert [row for row, _ in store.search_text("absent7", 5)] == store.page(1, 1)
+    assert len(store._text._postings) == 1
