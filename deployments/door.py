@@ -85,13 +85,7 @@ class KeyedDoor:
         """Return who it is; see ``Door``."""
         self._blocked(credential.address)
         await self.renew()
-
-        async def tell() -> Principal:
-            if self._authenticator.would_wait(credential.authorization):
-                return await asyncio.to_thread(self._known, credential)
-            return self._known(credential)
-
-        return await self._attempt(tell, credential.address)
+        return await self._attempt(lambda: self._told(credential), credential.address)
 
     async def grant(self, client_id: str, secret: str, *, address: str, scope: str) -> AccessToken:
         """Return an access token for a key; see ``Authenticator.grant``."""
@@ -130,6 +124,11 @@ class KeyedDoor:
             self._renewal.add_done_callback(_heard)
         if not self._directory.is_alive():
             await asyncio.shield(self._renewal)
+
+    async def _told(self, credential: Credential) -> Principal:
+        if self._authenticator.would_wait(credential.authorization):
+            return await asyncio.to_thread(self._known, credential)
+        return self._known(credential)
 
     def _known(self, credential: Credential) -> Principal:
         return self._authenticator.authenticate(

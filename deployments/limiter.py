@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
+from operator import itemgetter
 from typing import NamedTuple
 
 from configs.schema import LimitSettings, RateSettings
@@ -71,12 +72,14 @@ class Allowance:
 class _Subjects:
     """Who is charged for a caller's operation: names and limits, and keys and bounds in the same order.
 
+    ``one`` asks each of them for a single call.
     They hold as long as ``overrides`` are the tenant's.
     """
 
     overrides: LimitOverrides
     named: list[tuple[str, RateLimit]]
     kept: list[tuple[str, Bounds]]
+    one: list[Charge]
     policy: str
 
 
@@ -139,18 +142,18 @@ class Limiter:
             RateLimitedError: a limit is used up; it says when to come back.
             InvalidValueError: the request costs more than a limit ever allows at once.
         """
-        cost = self._costs.get(operation, 1.0) * units
-        spend = gcra.micro(cost)
         subjects = self._subjects(principal, operation, address)
-        decisions = await self._decide([Charge(key, bounds, spend) for key, bounds in subjects.kept])
+        asked = subjects.one if units == 1 else self._asked(subjects, operation, units)
+        decisions = await self._decide(asked)
         standings = [
             Standing(name, limit, decision)
             for (name, limit), decision in zip(subjects.named, decisions, strict=True)
         ]
         if not all(decision.allowed for decision in decisions):
             self._remember(subjects)
+            cost = self._costs.get(operation, 1.0) * units
             raise _refusal(Allowance(standings, subjects.policy), cost)
-        full_for_s = self._full_for_s(subjects, operation, decisions)
+        full_for_s = self._full_for_s(subjects, decisions) if self._refused_s else 0.0
         return Allowance(standings, subjects.policy, full_for_s)
 
     async def failed(self, address: str) -> None:
@@ -214,7 +217,7 @@ class Limiter:
 
     def _is_remembered(self, subjects: _Subjects) -> bool:
         """Return whether these were refused a moment ago."""
-        refused_s = self._refused_s.get(subjects.kept[0][0]) if self._refused_s else None
+        refused_s = self._refused_s.get(subjects.kept[0][0])
         return refused_s is not None and self._clock.now_s() - refused_s < REMEMBERED_S
 
     def _remember(self, subjects: _Subjects) -> None:
@@ -225,12 +228,15 @@ class Limiter:
             self._refused_s.clear()
         self._refused_s[subjects.kept[0][0]] = self._clock.now_s()
 
-    def _full_for_s(self, subjects: _Subjects, operation: str, decisions: Sequence[Decision]) -> float:
-        one = self._costs.get(operation, 1.0)
-        if min(decision.remaining for decision in decisions) >= one or not self._is_remembered(subjects):
+    def _full_for_s(self, subjects: _Subjects, decisions: Sequence[Decision]) -> float:
+        if not self._is_remembered(subjects):
             return 0.0
-        told = zip(decisions, subjects.kept, strict=True)
-        return max(gcra.full_for_s(decision.state, bounds, gcra.micro(one)) for decision, (_, bounds) in told)
+        told = zip(decisions, subjects.one, strict=True)
+        return max(gcra.full_for_s(decision.state, asked.bounds, asked.spend) for decision, asked in told)
+
+    def _asked(self, subjects: _Subjects, operation: str, units: float) -> list[Charge]:
+        spend = gcra.micro(self._costs.get(operation, 1.0) * units)
+        return [Charge(key, bounds, spend) for key, bounds in subjects.kept]
 
     def _subjects(self, principal: Principal, operation: str, address: str) -> _Subjects:
         overrides = self._overrides(principal.tenant)
@@ -264,10 +270,12 @@ class Limiter:
             parts.append((f"operation-{operation}", _key(tenant, f"operation:{operation}"), own))
         subjects = [("tenant", _key(tenant, "tenant"), whole)]
         subjects += [part for part in parts if _may_stop_first(part[2], whole)]
+        cost = self._costs.get(operation, 1.0)
         return _Subjects(
             overrides,
             [(name, limit) for name, _, limit in subjects],
             [(key, gcra.bounds_of(limit)) for _, key, limit in subjects],
+            [gcra.ask(key, limit, cost) for _, key, limit in subjects],
             ", ".join(f'"{name}";q={_quota(limit)};w=60' for name, _, limit in subjects),
         )
 
@@ -315,17 +323,17 @@ def headers(allowance: Allowance) -> dict[str, str]:
 
     Source: draft-ietf-httpapi-ratelimit-headers-09; the three, its version 06.
     """
-    tightest = min(allowance.standings, key=lambda standing: standing.decision.remaining)
-    states = [
-        f'"{standing.name}";r={int(standing.decision.remaining)};t={math.ceil(standing.decision.reset_s)}'
+    told = [
+        (standing.decision.remaining, math.ceil(standing.decision.reset_s), standing)
         for standing in allowance.standings
     ]
+    left, reset_s, tightest = told[0] if len(told) == 1 else min(told, key=itemgetter(0))
     return {
         "RateLimit-Policy": allowance.policy,
-        "RateLimit": ", ".join(states),
+        "RateLimit": ", ".join(f'"{each.name}";r={int(left)};t={ends_s}' for left, ends_s, each in told),
         "RateLimit-Limit": str(_quota(tightest.limit)),
-        "RateLimit-Remaining": str(int(tightest.decision.remaining)),
-        "RateLimit-Reset": str(math.ceil(tightest.decision.reset_s)),
+        "RateLimit-Remaining": str(int(left)),
+        "RateLimit-Reset": str(reset_s),
     }
 
 

@@ -29,6 +29,8 @@ MISSING = "No credential came with the request: send Authorization: ApiKey KEY, 
 
 #: Keys remembered as good lately.
 MOST_REMEMBERED = 10_000
+#: Stands for a header that did not come.
+_ABSENT = "\0"
 
 
 class Authenticator:
@@ -51,8 +53,8 @@ class Authenticator:
         self._clock = clock
         self._issuer = issuer
         self._verifier = verifier
-        #: Id and hash of keys that were good lately, by a mark of their text that only this process can make:
-        #: taking a key's text apart and hashing it costs more than all the rest.
+        #: Id and hash of keys that were good lately, by a mark of what was shown that only this process can
+        #: make: taking headers and keys apart and hashing them costs more than all the rest.
         self._lately: dict[bytes, tuple[str, str]] = {}
         self._mark_key = secrets.token_bytes(32)
 
@@ -70,9 +72,18 @@ class Authenticator:
             AuthError: no credential, two, or one that is not good. ForbiddenError: it may not act for that
             tenant, or the tenant is suspended or gone. UnavailableError: it cannot be told now.
         """
+        mark = self._mark(authorization, x_api_key)
+        lately = self._lately.get(mark)
+        if lately is not None:
+            record = self._good(*lately, address)
+            return self._of_key(record, highest(record.roles), wanted_tenant)
         scheme, text = credential_of(authorization, x_api_key)
         if scheme == "apikey" or text.startswith(PREFIX):
-            record = self._bearer(text, address)
+            shown = parse(text), hash_of(text, self._pepper)
+            record = self._good(*shown, address)
+            if len(self._lately) >= MOST_REMEMBERED:
+                self._lately.clear()
+            self._lately[mark] = shown
             return self._of_key(record, highest(record.roles), wanted_tenant)
         parts = tokens.read(text)
         if tokens.is_own(parts):
@@ -105,24 +116,23 @@ class Authenticator:
             AuthError: the key is not good. ForbiddenError: its tenant is suspended, or a role is more than it
             has. InvalidValueError: no such role.
         """
-        record = self._bearer(client_secret, address)
+        record = self._good(parse(client_secret), hash_of(client_secret, self._pepper), address)
         if record.id != client_id:
             raise CredentialError(REFUSED, Refusal.WRONG)
         self._acting_for(record.tenant, None)
         return self._issuer.issue(record, _scoped(record, scope))
 
-    def _bearer(self, text: str, address: str) -> KeyRecord:
-        mark = hashlib.blake2b(text.encode("utf-8", "replace"), key=self._mark_key, digest_size=32).digest()
-        remembered = self._lately.get(mark)
-        key_id, hashed = remembered or (parse(text), hash_of(text, self._pepper))
+    def _mark(self, authorization: str | None, x_api_key: str | None) -> bytes:
+        # Headers hold neither of these characters, so which of the two said what is never mixed up.
+        first, second = (_ABSENT if each is None else each for each in (authorization, x_api_key))
+        shown = f"{first}\n{second}".encode("utf-8", "replace")
+        return hashlib.blake2b(shown, key=self._mark_key, digest_size=32).digest()
+
+    def _good(self, key_id: str, hashed: str, address: str) -> KeyRecord:
         record = self._directory.key(key_id)
         refusal = check(record, hashed, address=address, now_s=self._clock.now_s())
         if refusal is not None or record is None:
             raise CredentialError(REFUSED, refusal or Refusal.UNKNOWN)
-        if remembered is None:
-            if len(self._lately) >= MOST_REMEMBERED:
-                self._lately.clear()
-            self._lately[mark] = (key_id, hashed)
         return record
 
     def _of_key(self, record: KeyRecord, role: Role, wanted: str | None) -> Principal:

@@ -55,6 +55,9 @@ class AccessDirectory:
     def is_fresh(self) -> bool:
         """Return whether what is known is younger than ``refresh_s``, or nothing was written since."""
         now = self._now()
+        # While half of that time is left the answer is the same whatever the edition: it is not looked at.
+        if now - self._as_of < self._refresh_s / 2:
+            return True
         if self._known is not None and self._edition() == self._known:
             self._as_of = now
         return now - self._as_of < self._refresh_s

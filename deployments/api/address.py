@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable, Iterable, MutableMapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -17,6 +18,11 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
 
 
+#: Hops whose caller is remembered, and the longest of them in characters: what is longer fills no memory.
+MOST_REMEMBERED = 4_096
+LONGEST_REMEMBERED = 128
+
+
 def address_reader(
     trusted_proxies: Iterable[str], *, behind_haproxy: bool
 ) -> Callable[[MutableMapping[str, Any]], str]:
@@ -24,10 +30,18 @@ def address_reader(
     named = tuple(ipaddress.ip_network(one) for one in trusted_proxies)
     trusted = (*named, *LOOPBACK) if behind_haproxy else named
 
+    @lru_cache(maxsize=MOST_REMEMBERED)
+    def remembered(peer: str, told: tuple[str, ...]) -> str:
+        return client_address(peer, told, trusted)
+
     def read(scope: MutableMapping[str, Any]) -> str:
         peer = str((scope.get("client") or ("",))[0])
-        told = [value.decode("latin-1") for name, value in scope["headers"] if name == b"x-forwarded-for"]
-        return client_address(peer, told, trusted)
+        told = tuple(
+            value.decode("latin-1") for name, value in scope["headers"] if name == b"x-forwarded-for"
+        )
+        if sum(map(len, told)) > LONGEST_REMEMBERED:
+            return client_address(peer, told, trusted)
+        return remembered(peer, told)
 
     return read
 

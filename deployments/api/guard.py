@@ -60,12 +60,12 @@ class Guard:
         except Exception as exc:
             await self._note(endpoint, request, address, exc)
             raise
+        if HOLD_HEADER in headers:
+            headers = _held_from_now(headers, self._clock.now_s() - begun_s)
         # Straight into the list: no name of these is there before, and setting each would look for it.
-        response.raw_headers.extend(
-            (name.lower().encode(), value.encode())
-            for name, value in _held_from_now(headers, self._clock.now_s() - begun_s).items()
-        )
-        await self._note(endpoint, request, address, response)
+        response.raw_headers += [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+        if endpoint.access.audited or self._access.audit_reads:
+            await self._note(endpoint, request, address, response)
         return response
 
     async def _admit(self, rule: Access, request: Request, address: str) -> Mapping[str, str]:
@@ -117,8 +117,6 @@ class Guard:
 
 def _held_from_now(headers: Mapping[str, str], passed_s: float) -> Mapping[str, str]:
     """Return the headers with the hold less the time that has passed since it was told."""
-    if HOLD_HEADER not in headers:
-        return headers
     left_ms = int(headers[HOLD_HEADER]) - math.ceil(max(0.0, passed_s) * 1000.0)
     others = {name: value for name, value in headers.items() if name != HOLD_HEADER}
     return {**others, HOLD_HEADER: str(left_ms)} if left_ms > 0 else others
