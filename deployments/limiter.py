@@ -17,7 +17,6 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
-from operator import itemgetter
 from typing import NamedTuple
 
 from configs.schema import LimitSettings, RateSettings
@@ -55,8 +54,7 @@ class Standing(NamedTuple):
     decision: Decision
 
 
-@dataclass(frozen=True, slots=True)
-class Allowance:
+class Allowance(NamedTuple):
     """How all subjects of a request stand; ``policy`` is what ``RateLimit-Policy`` says of their limits.
 
     ``full_for_s``: how long from now one more such call would be refused, where its sender was refused one a
@@ -282,7 +280,7 @@ class Limiter:
     async def _decide(self, charges: Sequence[Charge]) -> list[Decision]:
         if self._thread is not None:
             return (await self._queue.submit([charges]))[0]
-        if self._breaker.allows():
+        if not self._away or self._breaker.allows():
             try:
                 return self._answered(self._store.charge([charges]))[0]
             except UnavailableError:
@@ -290,7 +288,7 @@ class Limiter:
         return self._alone.charge([charges])[0]
 
     async def _charged_in_thread(self, requests: list[Sequence[Charge]]) -> list[list[Decision]]:
-        if self._breaker.allows():
+        if not self._away or self._breaker.allows():
             asked = asyncio.get_running_loop().run_in_executor(self._thread, self._store.charge, requests)
             try:
                 return self._answered(await asyncio.wait_for(asked, WAIT_S))
@@ -301,8 +299,8 @@ class Limiter:
     def _answered(self, decided: list[list[Decision]]) -> list[list[Decision]]:
         if self._away:
             self._alone.close()
+            self._breaker.succeeded()
             self._away = False
-        self._breaker.succeeded()
         return decided
 
     def _failed_to_answer(self) -> None:
@@ -318,23 +316,15 @@ def headers(allowance: Allowance) -> dict[str, str]:
     """Return the HTTP headers that tell how the limits stand.
 
     ``RateLimit-Policy`` and ``RateLimit`` name every subject: ``q`` units are to be had at once or by waiting
-    ``w`` seconds, ``r`` of them now, and in ``t`` seconds all are back. The three older headers say the same
-    of the subject that has the least left.
+    ``w`` seconds, ``r`` of them now, and in ``t`` seconds all are back.
 
-    Source: draft-ietf-httpapi-ratelimit-headers-09; the three, its version 06.
+    Source: draft-ietf-httpapi-ratelimit-headers-11.
     """
-    told = [
-        (standing.decision.remaining, math.ceil(standing.decision.reset_s), standing)
-        for standing in allowance.standings
+    states = [
+        f'"{name}";r={int(decision.remaining)};t={math.ceil(decision.reset_s)}'
+        for name, _, decision in allowance.standings
     ]
-    left, reset_s, tightest = told[0] if len(told) == 1 else min(told, key=itemgetter(0))
-    return {
-        "RateLimit-Policy": allowance.policy,
-        "RateLimit": ", ".join(f'"{each.name}";r={int(left)};t={ends_s}' for left, ends_s, each in told),
-        "RateLimit-Limit": str(_quota(tightest.limit)),
-        "RateLimit-Remaining": str(int(left)),
-        "RateLimit-Reset": str(reset_s),
-    }
+    return {"RateLimit-Policy": allowance.policy, "RateLimit": ", ".join(states)}
 
 
 def _refusal(allowance: Allowance, cost: float) -> RateLimitedError | InvalidValueError:

@@ -52,7 +52,7 @@ class Desk:
         if self.charge_failure:
             raise self.charge_failure
         self.charged.append((who.subject, operation, address, units))
-        return {"RateLimit-Remaining": str(100 - sum(units for *_, units in self.charged))}
+        return {"RateLimit": str(100 - sum(units for *_, units in self.charged))}
 
     async def record(self, event: AuditEvent, durable: bool) -> None:
         if self.audit_away:
@@ -161,7 +161,7 @@ def test_batch_is_charged_for_each_claim(desk: Desk) -> None:
     )
 
     assert [entry[1:] for entry in desk.charged] == [("verify", "127.0.0.1", 1), ("verify", "127.0.0.1", 4)]
-    assert answer.headers["RateLimit-Remaining"] == "95"
+    assert answer.headers["RateLimit"] == "95"
 
 
 def test_refused_caller_is_charged_nothing(desk: Desk) -> None:
@@ -204,7 +204,7 @@ def test_answer_that_used_a_limit_up_holds_the_next_call_for_what_is_left(
 
     async def charge(who: Principal, operation: str, address: str, units: int) -> Mapping[str, str]:
         clock.advance(took_s)
-        return {HOLD_HEADER: "900", "RateLimit-Remaining": "0"}
+        return {HOLD_HEADER: "900", "RateLimit": "0"}
 
     access = AccessServices(door=RoleDoor(), charge=charge, holds_calls=True)
     desk.app = create_app(replace(desk.rig.services(), access=access, clock=clock))
@@ -212,7 +212,7 @@ def test_answer_that_used_a_limit_up_holds_the_next_call_for_what_is_left(
 
     assert answer.status_code == 200
     assert answer.headers.get(HOLD_HEADER) == held
-    assert answer.headers["RateLimit-Remaining"] == "0"
+    assert answer.headers["RateLimit"] == "0"
 
 
 def test_ingress_holds_no_call_for_what_its_body_asks_for() -> None:
