@@ -13,12 +13,13 @@ import statistics
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import aiohttp
 import msgspec
 from ray import cloudpickle, serve
+from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 
 from configs.schema import Settings
@@ -28,6 +29,8 @@ from deployments.services import AccessServices
 
 #: Where the application stands, and its two doors beneath.
 PREFIX, OPEN, CLOSED = "/doors", "open", "closed"
+#: Says what the replica has spent until now, seconds of a processor.
+SPENT = "spent"
 CLIENTS = 16
 #: Seconds that one door is asked before the other.
 TURN_S = 0.5
@@ -38,7 +41,7 @@ Call = tuple[str, str, Any]
 
 
 class TwoDoors(GatewayReplica):
-    """The gateway twice over the same services: ``/open/…`` and ``/closed/…``."""
+    """The gateway twice over the same services: ``/open/…`` and ``/closed/…``; ``/spent`` beside them."""
 
     def __serve_build_asgi_app__(self) -> Any:
         """Return the ASGI application."""
@@ -51,6 +54,7 @@ class TwoDoors(GatewayReplica):
         apps = {
             f"{PREFIX}/{OPEN}": without_request_id(create_app(replace(closed, access=access))),
             f"{PREFIX}/{CLOSED}": without_request_id(create_app(closed)),
+            f"{PREFIX}/{SPENT}": _spent,
         }
 
         async def served(scope: Scope, receive: Receive, send: Send) -> None:
@@ -63,13 +67,18 @@ class TwoDoors(GatewayReplica):
         return served
 
 
+async def _spent(scope: Scope, receive: Receive, send: Send) -> None:
+    await JSONResponse(time.process_time())(scope, receive, send)
+
+
 def rates(
     settings: Settings, address: str, key: str, calls: Mapping[str, Call], *, seconds: float
 ) -> dict[str, Any]:
-    """Return each call's requests a second by door, and their ratio with its 95 % interval.
+    """Return each call's requests a second and replica's CPU time by door, and the ratio of either.
 
-    The process must be connected to the installation's cluster. The interval is the bootstrap's over pairs of
-    neighbouring turns.
+    A replica that is busy answers as many requests as its CPU time allows, and other load on the machine
+    changes that less than the requests of a second. The process must be connected to the installation's
+    cluster. Intervals are the bootstrap's, 95 %, over pairs of neighbouring turns.
     """
     cloudpickle.register_pickle_by_value(sys.modules[__name__])
     deployment: Any = serve.deployment(
@@ -86,32 +95,56 @@ def rates(
 
 
 async def _by_turns(address: str, key: str, call: Call, seconds: float) -> dict[str, Any]:
-    pairs: list[tuple[float, float]] = []
+    rates: list[tuple[float, float]] = []
+    costs: list[tuple[float, float]] = []
     async with aiohttp.ClientSession(headers={"Authorization": f"ApiKey {key}"}) as session:
         for door in (OPEN, CLOSED):
             await _turn(session, f"{address}/{door}", call, 2.0)
         ends = time.perf_counter() + 2 * seconds
         while time.perf_counter() < ends:
-            first, second = (OPEN, CLOSED) if len(pairs) % 2 == 0 else (CLOSED, OPEN)
+            first, second = (OPEN, CLOSED) if len(rates) % 2 == 0 else (CLOSED, OPEN)
             found = {
                 door: await _turn(session, f"{address}/{door}", call, TURN_S) for door in (first, second)
             }
-            pairs.append((found[OPEN], found[CLOSED]))
-    low, high = interval(pairs)
-    opened, closed = means(pairs)
+            rates.append((found[OPEN].per_s, found[CLOSED].per_s))
+            costs.append((found[OPEN].cpu_us, found[CLOSED].cpu_us))
+    opened, closed = means(rates)
+    spent_open, spent_closed = means(costs)
     return {
         "open_per_s": round(opened, 1),
         "closed_per_s": round(closed, 1),
         "closed_to_open": round(closed / opened, 3),
-        "interval_95": [round(low, 3), round(high, 3)],
-        "turns": len(pairs),
+        "interval_95": _rounded(interval(rates)),
+        "open_cpu_us": round(spent_open),
+        "closed_cpu_us": round(spent_closed),
+        "open_to_closed_cpu": round(spent_open / spent_closed, 3),
+        "cpu_interval_95": _rounded(interval([(after, before) for before, after in costs])),
+        "turns": len(rates),
     }
 
 
-async def _turn(session: aiohttp.ClientSession, address: str, call: Call, seconds: float) -> float:
-    """Return the answers a second of clients that ask one after the other."""
+def _rounded(ends: tuple[float, float]) -> list[float]:
+    return [round(end, 3) for end in ends]
+
+
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """Answers a second, and the replica's CPU time for one, microseconds."""
+
+    per_s: float
+    cpu_us: float
+
+
+async def _spent_s(session: aiohttp.ClientSession, address: str) -> float:
+    async with session.get(f"{address.rsplit('/', 1)[0]}/{SPENT}") as answer:
+        return float(await answer.json())
+
+
+async def _turn(session: aiohttp.ClientSession, address: str, call: Call, seconds: float) -> _Turn:
+    """Let clients ask one after the other; return what came of it."""
     method, path, body = call
     answered = 0
+    spent_s = await _spent_s(session, address)
     begun = time.perf_counter()
     ends = begun + seconds
 
@@ -124,7 +157,9 @@ async def _turn(session: aiohttp.ClientSession, address: str, call: Call, second
             answered += 1
 
     await asyncio.gather(*(client() for _ in range(CLIENTS)))
-    return answered / (time.perf_counter() - begun)
+    took_s = time.perf_counter() - begun
+    spent_s = await _spent_s(session, address) - spent_s
+    return _Turn(answered / took_s, spent_s / answered * 1e6)
 
 
 def means(pairs: list[tuple[float, float]]) -> tuple[float, float]:

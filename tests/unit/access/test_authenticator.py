@@ -133,6 +133,29 @@ def test_every_refused_key_reads_the_same_and_is_told_apart_in_the_audit(rig: Ho
     assert {rig.reason(f"ApiKey {text}") for text in shown.values()} == {(keys.REFUSED, why) for why in shown}
 
 
+@pytest.mark.parametrize(
+    "shown",
+    [
+        ("ApiKey {key}", "{key}x"),
+        ("", "{key}"),
+        ("ApiKey {key}", ""),
+        ("{key}", None),
+        (None, "ApiKey {key}"),
+        ("Basic {key}", None),
+    ],
+)
+def test_what_was_shown_lately_vouches_for_nothing_else(
+    rig: House, shown: tuple[str | None, str | None]
+) -> None:
+    """A key that came in by either header is remembered as it came."""
+    key = rig.key()
+    for _ in range(2):
+        assert rig.enter(f"ApiKey {key}") == rig.enter(None, key)
+
+    with pytest.raises(AuthError):
+        rig.enter(*(None if one is None else one.format(key=key) for one in shown))
+
+
 def test_revoked_key_is_refused_once_the_directory_knows(rig: House) -> None:
     """Until the next refresh, and no longer."""
     text = rig.key()

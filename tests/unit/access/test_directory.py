@@ -222,6 +222,25 @@ class Editions:
         return self.shown
 
 
+def test_edition_is_looked_at_only_once_half_of_the_time_is_over(source: Source, time: Time) -> None:
+    """Until then it could change no answer, and a look costs every request two system calls."""
+    looks: list[float] = []
+
+    def edition() -> tuple[str, int]:
+        looks.append(time.now)
+        return ("board", 1)
+
+    directory = AccessDirectory(source, refresh_s=0.5, monotonic=time, edition=edition)
+    directory.refresh()
+    looks.clear()
+
+    for _ in range(10):
+        time.now += 0.1
+        assert directory.is_fresh()
+
+    assert len(looks) == 3, "one in 0.3 s"
+
+
 def test_keeper_is_not_asked_while_the_edition_stays(source: Source, time: Time) -> None:
     """However long that is: what is known is as good as new."""
     directory = AccessDirectory(source, refresh_s=0.5, monotonic=time, edition=Editions())

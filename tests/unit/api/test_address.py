@@ -63,6 +63,19 @@ def test_loopback_is_believed_behind_haproxy_only(behind: bool, address: str) ->
     assert read(scope) == address
 
 
+def test_address_is_read_anew_for_every_sender() -> None:
+    """What is remembered of one is not told of another, however long the hops are."""
+    read = address_reader([], behind_haproxy=True)
+    hops = [f"192.0.2.{last}" for last in range(1, 30)] * 2
+    told = [
+        read({"client": ("127.0.0.1", 5), "headers": [(b"x-forwarded-for", f"{before}, {hop}".encode())]})
+        for hop in hops
+        for before in ("x", "x" * 500)
+    ]
+
+    assert told == [hop for hop in hops for _ in range(2)]
+
+
 def test_scope_without_a_client_has_no_address() -> None:
     """A server may not know its peer."""
     assert address_reader((), behind_haproxy=True)({"client": None, "headers": []}) == ""
