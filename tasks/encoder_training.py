@@ -47,8 +47,8 @@ class Recipe:
     """
 
     passes: float
-    batch: int = 64
-    rate: float = 2.5e-4
+    batch: int = 32
+    rate: float = 2e-4
     warmup_steps: int = 200
     weight_decay: float = 0.01
     dropout: float = 0.1

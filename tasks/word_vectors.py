@@ -38,22 +38,6 @@ def reduced(table: NDArray[np.float32], dim: int) -> NDArray[np.float32]:
     return scaled
 
 
-def whole_word_vectors(source: Path | None = None) -> tuple[list[str], NDArray[np.float32]]:
-    """Return every lower-case word that is one piece, commonest first, and its row (n, d) float32.
-
-    Raises:
-        ConfigError: the encoder's weights cannot be found.
-        CorruptDataError: they are not the published ones.
-    """
-    from safetensors.numpy import load_file
-
-    weights, tokenizer = find_source(source)
-    vocabulary = json.loads(tokenizer.read_bytes())["model"]["vocab"]
-    words = whole_words(vocabulary)
-    table: NDArray[np.float32] = load_file(weights)[_TABLE][[row for _, row in words]]
-    return [word for word, _ in words], table
-
-
 def word_vectors(source: Path | None, *, dim: int, rows: int) -> tuple[list[str], NDArray[np.float32]]:
     """Return at most ``rows`` lower-case words, commonest first, and their vectors (n, dim) float32.
 
@@ -63,7 +47,13 @@ def word_vectors(source: Path | None, *, dim: int, rows: int) -> tuple[list[str]
         ConfigError: the encoder's weights cannot be found.
         CorruptDataError: they are not the published ones.
     """
-    words, table = whole_word_vectors(source)
+    from safetensors.numpy import load_file
+
+    weights, tokenizer = find_source(source)
+    vocabulary = json.loads(tokenizer.read_bytes())["model"]["vocab"]
+    table = load_file(weights)[_TABLE]
+    words = whole_words(vocabulary)
+    vectors = reduced(table[[row for _, row in words]], dim)
     # Half precision, as it will be kept: what is trained on is what will be served.
-    kept = reduced(table, dim)[:rows].astype(np.float16).astype(np.float32)
-    return words[:rows], kept
+    kept = vectors[:rows].astype(np.float16).astype(np.float32)
+    return [word for word, _ in words[:rows]], kept
