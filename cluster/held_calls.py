@@ -55,6 +55,5 @@ def _refusal() -> str:
         "code": "rate-limited",
         "request_id": "",
     }
-    told = {"retry-after": "%[var(txn.held_s)]", "ratelimit-remaining": "0"}
-    named = " ".join(f"hdr {name} {value}" for name, value in told.items())
-    return f"content-type application/problem+json lf-string '{json.dumps(body)}' {named}"
+    retry_after = "hdr retry-after %[var(txn.held_s)]"
+    return f"content-type application/problem+json lf-string '{json.dumps(body)}' {retry_after}"
