@@ -24,7 +24,7 @@ from data.access.principal import Principal
 from data.claims import TenantId
 from data.errors import InvalidValueError, RateLimitedError, UnavailableError
 from data.limits import gcra
-from data.limits.gcra import Bounds, Charge, Decision
+from data.limits.gcra import Charge, Decision
 from data.limits.policy import LimitOverrides, RateLimit
 from data.ports import Clock, KeyValueStore
 from data.stores.memory import MemoryStore
@@ -68,15 +68,13 @@ class Allowance(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Subjects:
-    """Who is charged for a caller's operation: names and limits, and keys and bounds in the same order.
+    """Who is charged for a caller's operation: names and limits, and what asks each for one call, in order.
 
-    ``one`` asks each of them for a single call.
     They hold as long as ``overrides`` are the tenant's.
     """
 
     overrides: LimitOverrides
     named: list[tuple[str, RateLimit]]
-    kept: list[tuple[str, Bounds]]
     one: list[Charge]
     policy: str
 
@@ -215,7 +213,7 @@ class Limiter:
 
     def _is_remembered(self, subjects: _Subjects) -> bool:
         """Return whether these were refused a moment ago."""
-        refused_s = self._refused_s.get(subjects.kept[0][0])
+        refused_s = self._refused_s.get(subjects.one[0].key)
         return refused_s is not None and self._clock.now_s() - refused_s < REMEMBERED_S
 
     def _remember(self, subjects: _Subjects) -> None:
@@ -224,7 +222,7 @@ class Limiter:
             return
         if len(self._refused_s) >= MOST_KNOWN:
             self._refused_s.clear()
-        self._refused_s[subjects.kept[0][0]] = self._clock.now_s()
+        self._refused_s[subjects.one[0].key] = self._clock.now_s()
 
     def _full_for_s(self, subjects: _Subjects, decisions: Sequence[Decision]) -> float:
         if not self._is_remembered(subjects):
@@ -234,7 +232,7 @@ class Limiter:
 
     def _asked(self, subjects: _Subjects, operation: str, units: float) -> list[Charge]:
         spend = gcra.micro(self._costs.get(operation, 1.0) * units)
-        return [Charge(key, bounds, spend) for key, bounds in subjects.kept]
+        return [each._replace(spend=spend) for each in subjects.one]
 
     def _subjects(self, principal: Principal, operation: str, address: str) -> _Subjects:
         overrides = self._overrides(principal.tenant)
@@ -272,7 +270,6 @@ class Limiter:
         return _Subjects(
             overrides,
             [(name, limit) for name, _, limit in subjects],
-            [(key, gcra.bounds_of(limit)) for _, key, limit in subjects],
             [gcra.ask(key, limit, cost) for _, key, limit in subjects],
             ", ".join(f'"{name}";q={_quota(limit)};w=60' for name, _, limit in subjects),
         )

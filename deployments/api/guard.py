@@ -64,8 +64,7 @@ class Guard:
             headers = _held_from_now(headers, self._clock.now_s() - begun_s)
         # Straight into the list: no name of these is there before, and setting each would look for it.
         response.raw_headers += [(name.lower().encode(), value.encode()) for name, value in headers.items()]
-        if endpoint.access.audited or self._access.audit_reads:
-            await self._note(endpoint, request, address, response)
+        await self._note(endpoint, request, address, response)
         return response
 
     async def _admit(self, rule: Access, request: Request, address: str) -> Mapping[str, str]:

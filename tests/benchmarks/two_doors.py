@@ -95,31 +95,31 @@ def rates(
 
 
 async def _by_turns(address: str, key: str, call: Call, seconds: float) -> dict[str, Any]:
-    rates: list[tuple[float, float]] = []
+    speeds: list[tuple[float, float]] = []
     costs: list[tuple[float, float]] = []
     async with aiohttp.ClientSession(headers={"Authorization": f"ApiKey {key}"}) as session:
         for door in (OPEN, CLOSED):
             await _turn(session, f"{address}/{door}", call, 2.0)
         ends = time.perf_counter() + 2 * seconds
         while time.perf_counter() < ends:
-            first, second = (OPEN, CLOSED) if len(rates) % 2 == 0 else (CLOSED, OPEN)
+            first, second = (OPEN, CLOSED) if len(speeds) % 2 == 0 else (CLOSED, OPEN)
             found = {
                 door: await _turn(session, f"{address}/{door}", call, TURN_S) for door in (first, second)
             }
-            rates.append((found[OPEN].per_s, found[CLOSED].per_s))
+            speeds.append((found[OPEN].per_s, found[CLOSED].per_s))
             costs.append((found[OPEN].cpu_us, found[CLOSED].cpu_us))
-    opened, closed = means(rates)
+    opened, closed = means(speeds)
     spent_open, spent_closed = means(costs)
     return {
         "open_per_s": round(opened, 1),
         "closed_per_s": round(closed, 1),
         "closed_to_open": round(closed / opened, 3),
-        "interval_95": _rounded(interval(rates)),
+        "interval_95": _rounded(interval(speeds)),
         "open_cpu_us": round(spent_open),
         "closed_cpu_us": round(spent_closed),
         "open_to_closed_cpu": round(spent_open / spent_closed, 3),
         "cpu_interval_95": _rounded(interval([(after, before) for before, after in costs])),
-        "turns": len(rates),
+        "turns": len(speeds),
     }
 
 
