@@ -40,7 +40,7 @@ defaults
     mode http
     timeout client 60s
 frontend refuser
-    bind 127.0.0.1:{port}
+    bind fd@{socket}
     http-request return status 429 content-type application/problem+json string "{{}}"
 """
 
@@ -128,30 +128,16 @@ def _some(connection: socket.socket) -> bytes:
 @contextmanager
 def refuser(binary: str, folder: Path) -> Iterator[str]:
     """Run HAProxy as a server that refuses everything; yield its address."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port = taken.getsockname()[1]
     file = folder / "refuser.cfg"
-    file.write_text(REFUSER.format(port=port), encoding="ascii")
-    with subprocess.Popen([binary, "-f", str(file)], stderr=subprocess.DEVNULL) as server:
-        try:
-            _wait_for(port)
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            server.terminate()
-
-
-def _wait_for(port: int) -> None:
-    ends = time.monotonic() + 10.0
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port)).close()
-        except ConnectionRefusedError:
-            if time.monotonic() > ends:
-                raise
-            time.sleep(0.05)
-        else:
-            return
+    # It is given a socket that listens already, so whoever comes before it is ready waits.
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        file.write_text(REFUSER.format(socket=listening.fileno()), encoding="ascii")
+        command, given = [binary, "-f", str(file)], (listening.fileno(),)
+        with subprocess.Popen(command, pass_fds=given, stderr=subprocess.DEVNULL) as server:
+            try:
+                yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+            finally:
+                server.terminate()
 
 
 def measure(
@@ -190,6 +176,7 @@ def measure(
         other.join()
     return {
         "quiet per s": quiet.per_s,
+        "the other per s": {name: loud.per_s for name, loud in sides.items() if loud},
         "statuses of the quiet one": dict(statuses),
         "statuses of the other": {name: dict(counted) for name, counted in others.items()},
         **{name: spread(_all(turns, name)) for name in sides},
