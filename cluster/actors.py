@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -15,9 +16,18 @@ import numpy as np
 import ray
 from numpy.typing import NDArray
 
-from cluster.names import KEEPER, MODELS, NAMESPACE, PASSAGE_INDEX, at_home, vectors_actor
+from cluster.names import (
+    KEEPER,
+    MODELS,
+    NAMESPACE,
+    PASSAGE_INDEX,
+    at_home,
+    for_copies,
+    vectors_actor,
+    vectors_copy,
+)
 from cluster.traced import Traced
-from cluster.vector_actor import VectorsActor
+from cluster.vector_actor import VectorsActor, VectorsCopyActor
 from configs.schema import Settings
 from data.claims import TenantId
 from data.codec import (
@@ -58,7 +68,7 @@ class KeeperActor(Traced):
 
     def __init__(self, settings: dict[str, Any]) -> None:
         from cluster.jobs import JobsThread
-        from cluster.owned import open_audit, open_eraser, open_keeper
+        from cluster.owned import open_audit, open_dataset_rows, open_eraser, open_keeper
         from data.lookup import LocalReader
 
         chosen = msgspec.convert(settings, Settings)
@@ -68,6 +78,7 @@ class KeeperActor(Traced):
         self._eraser = open_eraser(chosen, self._keeper)
         threading.Thread(target=self._eraser.finish, name="erasure", daemon=True).start()
         self._reader = LocalReader(self._keeper)
+        self._dataset_rows = open_dataset_rows(chosen)
         # Whoever has the home's lock decides about its jobs: one process at a time.
         self._jobs = JobsThread(chosen, self._keeper.access_changes)
         self._jobs.start()
@@ -93,6 +104,14 @@ class KeeperActor(Traced):
         """Write changes and return (first_seq, last_seq, replayed)."""
         receipt = self._reader.append(CHANGES.decode(blob), idempotency_key=key)
         return receipt.first_seq, receipt.last_seq, receipt.replayed
+
+    def dataset_rows(self, after_seq: int, limit: int) -> bytes:
+        """Return rows that define or remove datasets, after a position, for a copy of them."""
+        return ENTRIES.encode(self._dataset_rows.of_datasets(after_seq, limit))
+
+    def vector_rows(self, dataset_id: str, after_seq: int, limit: int) -> bytes:
+        """Return rows that write to one dataset, after a position, for a copy of it."""
+        return ENTRIES.encode(self._dataset_rows.of_vectors(dataset_id, after_seq, limit))
 
     def verdict(self, tenant: TenantId, verdict_id: str) -> bytes | None:
         """Return the stored verdict document, or ``None``."""
@@ -288,21 +307,52 @@ class ModelsActor(Traced):
         return True
 
 
-def shared_actors(settings: Settings) -> dict[str, tuple[type[Any], tuple[Any, ...]]]:
-    """Return every shared actor by name: its class, and what it is made from beside the settings.
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A shared actor: its class, what it is made from beside the settings, and where it may run."""
+
+    actor: type[Any]
+    more: tuple[Any, ...]
+    resources: dict[str, float]
+
+
+def shared_actors(settings: Settings) -> dict[str, Placed]:
+    """Return every shared actor by name, but the copies.
 
     The index asks the models, so it is listed (and started) after them.
     """
+    home = at_home(settings)
     fixed: dict[str, type[Any]] = {MODELS: ModelsActor, PASSAGE_INDEX: PassageIndexActor, KEEPER: KeeperActor}
-    vectors = {vectors_actor(number): (VectorsActor, (number,)) for number in range(settings.vectors.actors)}
-    return {**{name: (actor, ()) for name, actor in fixed.items()}, **vectors}
+    vectors = {
+        vectors_actor(number): Placed(VectorsActor, (number,), home)
+        for number in range(settings.vectors.actors)
+    }
+    return {**{name: Placed(actor, (), home) for name, actor in fixed.items()}, **vectors}
+
+
+def copies(settings: Settings) -> dict[str, Placed]:
+    """Return the copies of the vector datasets by name: they come up when their nodes do."""
+    return {
+        vectors_copy(number): Placed(VectorsCopyActor, (number,), for_copies(settings))
+        for number in range(settings.vectors.copies)
+    }
 
 
 def ensure_actors(settings: Settings) -> list[Any]:
-    """Start the shared actors that do not run yet and return handles to all, without waiting for them."""
+    """Start the shared actors that do not run yet, without waiting for them; return handles.
+
+    The copies are started too, and no handle to them returned: nothing waits for a node that may never come.
+    """
     plain = msgspec.to_builtins(settings)
-    return [
-        ray.remote(actor)
+    started = [_started(name, placed, plain) for name, placed in shared_actors(settings).items()]
+    for name, placed in copies(settings).items():
+        _started(name, placed, plain)
+    return started
+
+
+def _started(name: str, placed: Placed, settings: dict[str, Any]) -> Any:
+    return (
+        ray.remote(placed.actor)
         .options(
             name=name,
             namespace=NAMESPACE,
@@ -311,8 +361,7 @@ def ensure_actors(settings: Settings) -> list[Any]:
             max_restarts=-1,
             num_cpus=ACTOR_CPUS,
             max_concurrency=CONCURRENT_CALLS,
-            resources=at_home(settings),
+            resources=placed.resources,
         )
-        .remote(plain, *more)
-        for name, (actor, more) in shared_actors(settings).items()
-    ]
+        .remote(settings, *placed.more)
+    )

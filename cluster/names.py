@@ -19,6 +19,16 @@ def vectors_actor(number: int) -> str:
     return f"{VECTORS}-{number}"
 
 
+def vectors_copy(number: int) -> str:
+    """Return the name of a copy of the vector datasets; they count from 0."""
+    return f"{VECTORS}/copy-{number}"
+
+
 def at_home(settings: Settings) -> dict[str, float]:
     """Return the resources that bind to the node with the home; none where every node is that node."""
     return {settings.ray.home_resource: HOME_SHARE} if settings.ray.home_resource else {}
+
+
+def for_copies(settings: Settings) -> dict[str, float]:
+    """Return the resources that bind a copy to a node for copies: all that such a node has, so one each."""
+    return {settings.ray.copy_resource: 1}

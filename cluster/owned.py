@@ -13,12 +13,16 @@ from pathlib import Path
 
 from cluster.head import home_of
 from cluster.remote import RemoteModels, RemoteReader, RemoteVectors
+from cluster.vector_copies import RemoteDatasetRows
 from cluster.wiring import open_models, open_queue, open_store, parts_of
 from configs.schema import Settings
 from data.audit.log import FOLDER, AuditLog
 from data.clock import SystemClock
 from data.codec import ENTRIES
-from data.datasets.service import DatasetsConfig, LocalVectorDatasets
+from data.datasets.copied import CopiedDatasets
+from data.datasets.ledger_rows import DatasetRows
+from data.datasets.opened import DatasetsConfig
+from data.datasets.service import LocalVectorDatasets
 from data.datasets.sharded import ShardedVectorDatasets
 from data.datasets.shards import place_of
 from data.erasure import Eraser
@@ -31,6 +35,8 @@ from data.resting import RestingKnowledge
 from data.views.sparql_runner import SparqlLimits
 from data.views.vectors import PassageVectors, ReadEntries
 
+#: Folder of copies of vector datasets under the home; it may lie on another node than what they copy.
+COPIES = "copies"
 #: How long the index waits for the models, which load while it starts: on a loaded machine, a minute or more.
 MODELS_START_S = 180.0
 
@@ -85,6 +91,23 @@ def open_datasets(settings: Settings, number: int) -> LocalVectorDatasets:
         models=(models, models),
         config=datasets_config(settings),
         owns=lambda dataset_id: place_of(dataset_id, actors) == number,
+    )
+
+
+def open_dataset_rows(settings: Settings) -> DatasetRows:
+    """Return the ledger's rows of datasets, for copies of them elsewhere."""
+    return DatasetRows(_ledger_path(settings))
+
+
+def open_copy(settings: Settings, number: int) -> CopiedDatasets:
+    """Return a copy of the vector datasets in this node's own folder of that name."""
+    models = RemoteModels()
+    return CopiedDatasets(
+        home_of(settings) / COPIES / str(number),
+        RemoteDatasetRows(),
+        clock=SystemClock(),
+        models=(models, models),
+        config=datasets_config(settings),
     )
 
 

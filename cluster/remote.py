@@ -75,9 +75,19 @@ _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 0.5
 
 
 class ActorLink:
-    """Calls methods of one named actor, through its restarts."""
+    """Calls methods of one named actor, through its restarts.
 
-    def __init__(self, name: str, error: type[UnavailableError], *, patience_s: float = PATIENCE_S) -> None:
+    Without ``retries``, one that is away is not waited for: ``patience_s`` is for its answer alone.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        error: type[UnavailableError],
+        *,
+        patience_s: float = PATIENCE_S,
+        retries: bool = True,
+    ) -> None:
         # Imported late: Ray reads its environment when it is imported, and ``tasks.session`` sets that first.
         import ray
         from ray.exceptions import GetTimeoutError, RayActorError, RayTaskError
@@ -88,6 +98,7 @@ class ActorLink:
         self._name = name
         self._error = error
         self._patience_s = patience_s
+        self._retries = retries
         self._handle: Any = None
 
     def call(self, method: str, *args: Any) -> Any:
@@ -114,7 +125,7 @@ class ActorLink:
                 return self._once(method, args, deadline)
             except self._away as exc:
                 self._handle = None
-                if time.monotonic() + pause_s > deadline:
+                if not self._retries or time.monotonic() + pause_s > deadline:
                     raise self._error(
                         f"{self._name} is away at the moment: try again in a few seconds."
                     ) from exc

@@ -1,11 +1,13 @@
-"""The actors that hold vector datasets: thin shells over ``data.datasets.service``, found by name.
+"""The actors that hold vector datasets and copies of them: thin shells, found by name.
 
-Each holds the datasets whose ids fall to its number, writes through the keeper, and recovers from its folders
-and the ledger. Arguments and results are bytes (``data.datasets.wire``).
+Each of those that hold them has the datasets whose ids fall to its number, writes through the keeper, and
+recovers from its folders and the ledger. Arguments and results are bytes (``data.datasets.wire``).
 """
 
 from __future__ import annotations
 
+import logging
+import threading
 from typing import Any
 
 import msgspec
@@ -32,6 +34,13 @@ from data.datasets.wire import (
     encode_answers,
     encode_counts,
 )
+from data.errors import KiteError
+
+_LOG = logging.getLogger(__name__)
+
+
+#: Seconds after which a copy takes in what came and went though nobody asked for it.
+TEND_S = 2.0
 
 
 class VectorsActor(Traced):
@@ -144,3 +153,36 @@ class VectorsActor(Traced):
         """Raise when the ledger cannot be read."""
         self._datasets.ping()
         return True
+
+
+class VectorsCopyActor(Traced):
+    """A copy of the vector datasets on a node of its own: it answers searches, and follows the keeper."""
+
+    SERVICE = "kite-vectors-copy"
+
+    def __init__(self, settings: dict[str, Any], number: int) -> None:
+        from cluster.owned import open_copy
+
+        self._datasets = open_copy(msgspec.convert(settings, Settings), number)
+        threading.Thread(target=self._tend, name="tend", daemon=True).start()
+
+    def search(self, tenant: TenantId, blob: bytes) -> bytes:
+        """Answer ``search``."""
+        return encode_answers(self._datasets.search(tenant, decode_requests(blob)))
+
+    def word_counts(self, tenant: TenantId, blob: bytes) -> bytes:
+        """Answer ``word_counts``."""
+        return encode_counts(self._datasets.word_counts(tenant, decode_asked(blob)))
+
+    def ping(self) -> bool:
+        """Raise when the keeper cannot be read."""
+        self._datasets.follow()
+        return True
+
+    def _tend(self) -> None:
+        while True:
+            self._datasets.wait(TEND_S)
+            try:
+                self._datasets.tend()
+            except KiteError as exc:
+                _LOG.warning("The copy of the vector datasets does not follow: %s", exc)

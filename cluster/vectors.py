@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from cluster.names import vectors_actor
 from cluster.remote import PATIENCE_S, ActorLink
+from cluster.vector_copies import TURN_S, Copy, Turns
 from data.at_once import at_once
 from data.claims import TenantId
 from data.datasets.ports import (
@@ -59,13 +60,14 @@ Answer = TypeVar("Answer")
 
 
 class RemoteVectorDatasets:
-    """``VectorDatasets`` over ``actors`` actors. Any thread."""
+    """``VectorDatasets`` over ``actors`` actors, searched in turn with ``copies`` copies. Any thread."""
 
-    def __init__(self, actors: int, *, patience_s: float = PATIENCE_S) -> None:
-        self._links = [
-            ActorLink(vectors_actor(number), IndexUnavailableError, patience_s=patience_s)
-            for number in range(actors)
-        ]
+    def __init__(self, actors: int, copies: int = 0, *, patience_s: float = PATIENCE_S) -> None:
+        names = [vectors_actor(number) for number in range(actors)]
+        self._links = [ActorLink(name, IndexUnavailableError, patience_s=patience_s) for name in names]
+        quick = [ActorLink(name, IndexUnavailableError, patience_s=TURN_S, retries=False) for name in names]
+        self._copies = [Copy(number) for number in range(copies)]
+        self._turns = [Turns(*links, self._copies) for links in zip(self._links, quick, strict=True)]
 
     def create(self, tenant: TenantId, record: DatasetRecord, *, overwrite: bool = False) -> DatasetInfo:
         """Make an empty dataset; with ``overwrite`` in place of the one of the same name."""
@@ -129,16 +131,16 @@ class RemoteVectorDatasets:
     def search(self, tenant: TenantId, requests: Sequence[SearchRequest]) -> list[SearchAnswer | KiteError]:
         """Return, a request, what was found or why it cannot be answered; one call an actor."""
 
-        def ask(link: ActorLink, mine: Sequence[SearchRequest]) -> list[SearchAnswer | KiteError]:
-            return decode_answers(link.call("search", tenant, encode_requests(mine)))
+        def ask(turns: Turns, mine: Sequence[SearchRequest]) -> list[SearchAnswer | KiteError]:
+            return decode_answers(turns.call("search", tenant, encode_requests(mine)))
 
         return self._of_each(requests, lambda one: one.dataset_id, ask)
 
     def word_counts(self, tenant: TenantId, asked: Sequence[tuple[str, str]]) -> list[WordCounts | KiteError]:
         """Return, a (dataset, question), what BM25 counts there, or why it cannot be told."""
 
-        def ask(link: ActorLink, mine: Sequence[tuple[str, str]]) -> list[WordCounts | KiteError]:
-            return decode_counts(link.call("word_counts", tenant, encode_asked(mine)))
+        def ask(turns: Turns, mine: Sequence[tuple[str, str]]) -> list[WordCounts | KiteError]:
+            return decode_counts(turns.call("word_counts", tenant, encode_asked(mine)))
 
         return self._of_each(asked, lambda one: one[0], ask)
 
@@ -175,6 +177,10 @@ class RemoteVectorDatasets:
         """Give rows the numbers that ``model`` made of their contents; a repetition finds nothing to do."""
         return int(self._of(dataset_id).call("revalue", tenant, dataset_id, list(rows), values, model))
 
+    def copies_there(self) -> int:
+        """Return how many copies answered when they were last asked."""
+        return sum(copy.is_there for copy in self._copies)
+
     def ping(self) -> None:
         """Raise ``IndexUnavailableError`` when an actor does not answer."""
         for link in self._links:
@@ -184,12 +190,12 @@ class RemoteVectorDatasets:
         self,
         asked: Sequence[Asked],
         id_of: Callable[[Asked], str],
-        ask: Callable[[ActorLink, Sequence[Asked]], list[Answer]],
+        ask: Callable[[Turns, Sequence[Asked]], list[Answer]],
     ) -> list[Answer]:
         """Return the answers of the actors on which datasets live, each asked once, all at the same time."""
         places = places_by(place_of(id_of(one), len(self._links)) for one in asked)
         calls = [
-            partial(ask, self._links[actor], [asked[place] for place in mine])
+            partial(ask, self._turns[actor], [asked[place] for place in mine])
             for actor, mine in places.items()
         ]
         answers: dict[int, Answer] = {}

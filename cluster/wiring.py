@@ -165,7 +165,8 @@ def remote_parts(settings: Settings) -> Parts:
     """Return the parts as links to the shared actors of this cluster."""
     models = RemoteModels()
     parts = parts_of(settings, Models(models, models, models, models), RemoteReader(), RemoteVectors())
-    datasets = ShardedVectorDatasets(RemoteVectorDatasets(settings.vectors.actors), models)
+    vectors = RemoteVectorDatasets(settings.vectors.actors, settings.vectors.copies)
+    datasets = ShardedVectorDatasets(vectors, models)
     return replace(parts, datasets=datasets, board=BoardReader(home_of(settings)))
 
 

@@ -77,7 +77,8 @@ class RaySettings(Part, frozen=True):
     """The Ray head that ``kite`` starts. Port 0 picks a free one; ``num_cpus`` ``None`` takes all.
 
     ``home_resource`` is the custom resource of the one node that has the home, on a cluster of many: the
-    shared actors and the gateway go there.
+    shared actors and the gateway go there. A node for a copy of the vector datasets has 1 of
+    ``copy_resource``.
     """
 
     gcs_port: Port = 6399
@@ -85,6 +86,7 @@ class RaySettings(Part, frozen=True):
     num_cpus: Count | None = None
     object_store_mb: Annotated[int, Meta(ge=80)] = 512
     home_resource: str | None = None
+    copy_resource: str = "kite_copies"
 
 
 class ReplicaSettings(Part, frozen=True):
@@ -141,9 +143,11 @@ class VectorSettings(Part, frozen=True):
 
     ``memory_mb`` is what an actor's open datasets take before those unused longest are closed;
     ``cache_entries`` the answers it keeps; ``build`` whether it builds main indexes by itself as they age.
+    ``copies`` of all datasets answer searches too, each on a node of its own (``ray.copy_resource``).
     """
 
     actors: Annotated[int, Meta(ge=1, le=256)] = 1
+    copies: Annotated[int, Meta(ge=0, le=16)] = 0
     memory_mb: Annotated[int, Meta(ge=64)] = 4096
     cache_entries: Annotated[int, Meta(ge=0)] = 4096
     build: bool = True

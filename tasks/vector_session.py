@@ -66,7 +66,8 @@ def _remote(settings: Settings) -> VectorSession:
     from cluster.remote import RemoteModels
     from cluster.vectors import RemoteVectorDatasets
 
-    return _session(settings, RemoteVectorDatasets(settings.vectors.actors), RemoteModels())
+    datasets = RemoteVectorDatasets(settings.vectors.actors, settings.vectors.copies)
+    return _session(settings, datasets, RemoteModels())
 
 
 def _session(settings: Settings, shards: IndexedDatasets, embedder: Embedder) -> VectorSession:

@@ -30,7 +30,7 @@ from data.datasets.changes import (
     read_vectors,
 )
 from data.datasets.fields import FieldIndex
-from data.datasets.ledger_rows import DatasetRows
+from data.datasets.ledger_rows import WrittenRows
 from data.datasets.ports import (
     FilterValue,
     InsertReport,
@@ -77,7 +77,7 @@ class EnginePorts:
     """What a dataset needs from outside. ``embedder`` and ``stance`` may be missing."""
 
     log: Log
-    rows: DatasetRows
+    rows: WrittenRows
     clock: Clock
     embedder: Embedder | None = None
     stance: StanceModel | None = None
@@ -105,9 +105,9 @@ class Dataset:
         self.is_broken = False
         #: Odd while rows are being taken away: what a search finds then may be half of it.
         self._removals = 0
-        #: The main index in use, and the settings that the vectors are searched by.
+        #: The main index in use, and what is searched by: older than the record's until those are built by.
         self._main: MainIndex | None = None
-        self._settings = record.index
+        self.settings = record.index
         self._swaps = 0
         self._searcher = Searcher(views.store, views.index, record.metric, ports.stance)
 
@@ -128,14 +128,14 @@ class Dataset:
         """
         with self._write_lock:
             main = main or self._main
-            if settings == self._settings and main is not None and not is_older:
+            if settings == self.settings and main is not None and not is_older:
                 self.views.index.adopt(main)
-            elif is_older or settings != self._settings:
+            elif is_older or settings != self.settings:
                 self.views = replace(self.views, index=self._index_with(main, settings))
                 self._searcher = Searcher(
                     self.views.store, self.views.index, self.record.metric, self._ports.stance
                 )
-            self._main, self._settings = main, settings
+            self._main, self.settings = main, settings
             self._swaps += 1
 
     def _index_with(self, main: MainIndex | None, settings: IndexSettings) -> DenseIndex:

@@ -10,7 +10,7 @@ import sqlite3
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from data.chain import GENESIS, Entry, follow
 from data.ledger_schema import IS_OF_DATASETS, IS_OF_VECTORS
@@ -38,6 +38,30 @@ SELECT e.seq, e.ts, e.tenant, e.actor, e.kind, e.key, e.payload, e.sha256,
        (SELECT sha256 FROM entries WHERE seq = e.seq - 1)
 FROM idempotency AS i JOIN entries AS e ON e.seq = i.first_seq WHERE i.tenant = ? AND i.key = ?
 """
+
+
+class FollowedRows(Protocol):
+    """What a view of datasets is brought up with."""
+
+    def of_datasets(self, after_seq: int, limit: int) -> list[Entry]:
+        """Return at most ``limit`` rows that define or remove a dataset, after a position, in order."""
+        ...
+
+    def of_vectors(self, dataset_id: str, after_seq: int, limit: int) -> list[Entry]:
+        """Return at most ``limit`` rows that write to one dataset, after a position, in order."""
+        ...
+
+
+class WrittenRows(FollowedRows, Protocol):
+    """What a writer must know beside."""
+
+    def is_written_between(self, dataset_id: str, after_seq: int, before_seq: int) -> bool:
+        """Return whether something was written to a dataset between two positions, these left out."""
+        ...
+
+    def written(self, tenant: str, idempotency_key: str) -> Entry | None:
+        """Return the first row that was written with this key, or ``None``."""
+        ...
 
 
 class LedgerRows:

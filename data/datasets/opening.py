@@ -19,7 +19,7 @@ from data.datasets.catalogue import Defined
 from data.datasets.changes import DATASET_ID, PUT_VECTORS, read_vector_ids, read_vectors
 from data.datasets.engine import PAGE, Dataset, EnginePorts, Views, fill_index
 from data.datasets.field_files import open_fields
-from data.datasets.ledger_rows import FOLDER, DatasetRows
+from data.datasets.ledger_rows import FOLDER, FollowedRows
 from data.datasets.store import RecordStore
 from data.errors import CorruptDataError
 from data.redaction import is_erased
@@ -61,7 +61,7 @@ def open_dataset(home: Path, defined: Defined, ports: EnginePorts) -> Dataset:
     return dataset
 
 
-def _replay(store: RecordStore, dataset_id: str, rows: DatasetRows) -> None:
+def _replay(store: RecordStore, dataset_id: str, rows: FollowedRows) -> None:
     """Take in what the ledger has further, before anything is filled from the store."""
     while page := rows.of_vectors(dataset_id, store.applied_seq(), PAGE):
         for entry in page:
@@ -84,7 +84,7 @@ def _adopt_flat(dataset: Dataset) -> None:
         dataset.adopt(main, record.index)
 
 
-def _sound_store(folder: Path, defined: Defined, rows: DatasetRows) -> RecordStore:
+def _sound_store(folder: Path, defined: Defined, rows: FollowedRows) -> RecordStore:
     """Open the records, or begin with none where those in the folder cannot be gone on from."""
     try:
         store = RecordStore(folder / RECORDS, defined.record.dimensions)
@@ -99,7 +99,7 @@ def _sound_store(folder: Path, defined: Defined, rows: DatasetRows) -> RecordSto
     return RecordStore(folder / RECORDS, defined.record.dimensions)
 
 
-def _belongs(store: RecordStore, defined: Defined, rows: DatasetRows) -> bool:
+def _belongs(store: RecordStore, defined: Defined, rows: FollowedRows) -> bool:
     """Return whether the last position that a store has taken in is one of this dataset in the ledger."""
     applied = store.applied_seq()
     if applied <= defined.born_seq:

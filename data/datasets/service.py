@@ -6,14 +6,10 @@ says which datasets there are; a tenant reads its own and the shared tenant's, a
 
 from __future__ import annotations
 
-import threading
-import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,19 +17,17 @@ from numpy.typing import NDArray
 from data.claims import TenantId
 from data.datasets.building import (
     INDEX,
-    IndexBuilds,
     adopt_newest,
     differs_only_in_depth,
     index_info,
-    is_build_due,
     roll_back,
 )
-from data.datasets.catalogue import DatasetCatalogue, Defined
+from data.datasets.catalogue import Defined
 from data.datasets.changes import delete_dataset, put_dataset
 from data.datasets.checks import check_batch_size, check_dataset, check_index_settings
 from data.datasets.engine import Dataset, EnginePorts, Log
 from data.datasets.ledger_rows import DatasetRows
-from data.datasets.opening import folder_of, open_dataset, remove_orphans
+from data.datasets.opened import DatasetsConfig, OpenedDatasets, every
 from data.datasets.ports import (
     DatasetInfo,
     DatasetStats,
@@ -48,39 +42,12 @@ from data.datasets.ports import (
     VectorPage,
     WordCounts,
 )
-from data.datasets.query_cache import CAPACITY, QueryCache, key_of
 from data.datasets.records import DatasetRecord, IndexSettings
 from data.datasets.shards import is_shard, whole_of
-from data.datasets.shelf import Shelf
 from data.datasets.sizes import Sizes
 from data.datasets.writing import moment_of
-from data.errors import ConflictError, InvalidValueError, KiteError, NotFoundError
-from data.grouping import places_by
+from data.errors import ConflictError, InvalidValueError, KiteError
 from data.ports import Clock, Embedder, StanceModel
-
-#: How old the list of datasets may be where others may have changed it, seconds.
-FOLLOW_S = 0.2
-
-
-@dataclass(frozen=True, slots=True)
-class DatasetsConfig:
-    """How much memory open datasets take, how many answers are kept, and whether indexes build themselves."""
-
-    memory_bytes: int = 4 * 2**30
-    cache_entries: int = CAPACITY
-    builds: bool = True
-
-
-Asked = TypeVar("Asked")
-Answer = TypeVar("Answer")
-
-
-def _word_counts(dataset: Dataset, questions: Sequence[str]) -> list[WordCounts]:
-    return [dataset.views.store.word_counts(one) for one in questions]
-
-
-def _every(_dataset_id: str) -> bool:
-    return True
 
 
 class LocalVectorDatasets:
@@ -94,24 +61,18 @@ class LocalVectorDatasets:
         clock: Clock,
         models: tuple[Embedder | None, StanceModel | None] = (None, None),
         config: DatasetsConfig | None = None,
-        owns: Callable[[str], bool] = _every,
+        owns: Callable[[str], bool] = every,
     ) -> None:
-        self._home = home
         self._clock = clock
         self._log = log
         self._owns = owns
-        self._config = config or DatasetsConfig()
         self._rows = DatasetRows(home / "ledger" / "ledger.sqlite")
-        self._catalogue = DatasetCatalogue(self._rows)
-        self._ports = EnginePorts(log, self._rows, clock, *models)
-        self._cache = QueryCache(self._config.cache_entries)
-        self._shelf = Shelf(self._open, self._folder_of, memory_bytes=self._config.memory_bytes)
-        self._sizes = Sizes(home, self._rows, self._shelf, self._catalogue)
-        self._builds = IndexBuilds(self._shelf.lend, self._folder_of, clock, self._is_there)
-        self._followed_s = 0.0
-        self._follow_lock = threading.Lock()
-        self._follow(at_once=True)
-        remove_orphans(home, self._catalogue.ids(), owns)
+        ports = EnginePorts(log, self._rows, clock, *models)
+        self._opened = OpenedDatasets(home, ports, config or DatasetsConfig(), self._forget)
+        self._catalogue = self._opened.catalogue
+        self._lent = self._opened.lend
+        self._sizes = Sizes(home, self._rows, self._opened.shelf, self._catalogue)
+        self._opened.begin(owns)
 
     def create(self, tenant: TenantId, record: DatasetRecord, *, overwrite: bool = False) -> DatasetInfo:
         """Make an empty dataset; with ``overwrite`` in place of the one of the same name.
@@ -120,7 +81,7 @@ class LocalVectorDatasets:
         """
         record = replace(record, id=record.id or uuid.uuid4().hex)
         check_dataset(record)
-        self._follow(at_once=True)
+        self._opened.follow(at_once=True)
         known = self._catalogue.get(record.id)
         if known is not None and (known.tenant, known.record.name) == (tenant, record.name):
             return self._sizes.info(known)
@@ -133,12 +94,12 @@ class LocalVectorDatasets:
         made = replace(record, created_at=now, updated_at=now)
         gone = [delete_dataset(one.id, tenant) for one in whole_of(there.record)] if there else []
         self._log.append([*gone, *(put_dataset(one, tenant) for one in whole_of(made))])
-        self._follow(at_once=True)
+        self._opened.follow(at_once=True)
         return self._sizes.info(self._catalogue.found(tenant, made.id))
 
     def datasets(self, tenant: TenantId) -> list[DatasetInfo]:
         """Return a tenant's datasets and the shared ones that live here, oldest first."""
-        self._follow()
+        self._opened.follow()
         there = (one for one in self._catalogue.of(tenant) if not is_shard(one.record.id))
         return [self._sizes.info(one) for one in there if self._owns(one.record.id)]
 
@@ -149,7 +110,7 @@ class LocalVectorDatasets:
     def update(self, tenant: TenantId, record: DatasetRecord) -> DatasetInfo:
         """Store another name, description, metadata or index settings; dimensions, metric and shards stay."""
         check_dataset(record)
-        self._follow(at_once=True)
+        self._opened.follow(at_once=True)
         before = self._catalogue.own(tenant, record.id).record
         for name in ("dimensions", "metric", "shards"):
             if getattr(record, name) != getattr(before, name):
@@ -162,15 +123,15 @@ class LocalVectorDatasets:
             with self._lent(self._own(tenant, record.id)) as dataset:
                 dataset.adopt(None, record.index)
         elif record.index != before.index and record.shards == 1:
-            self._builds.start_if_idle(record.id)
+            self._opened.builds.start_if_idle(record.id)
         return self._sizes.info(self._catalogue.own(tenant, record.id))
 
     def delete(self, tenant: TenantId, dataset_id: str) -> None:
         """Remove a dataset and all that is in it."""
-        self._follow(at_once=True)
+        self._opened.follow(at_once=True)
         record = self._catalogue.own(tenant, dataset_id).record
         self._log.append([delete_dataset(one.id, tenant) for one in whole_of(record)])
-        self._follow(at_once=True)
+        self._opened.follow(at_once=True)
 
     def stats(self, tenant: TenantId, dataset_id: str) -> DatasetStats:
         """Return figures of a dataset."""
@@ -196,7 +157,7 @@ class LocalVectorDatasets:
         check_batch_size(vectors)
         with self._lent(self._own(tenant, dataset_id)) as dataset:
             report = dataset.insert(vectors, on_duplicate, request=request)
-            self._build_if_due(dataset)
+            self._opened.build_if_due(dataset)
         return report
 
     def vector(self, tenant: TenantId, dataset_id: str, vector_id: str) -> StoredVector:
@@ -224,16 +185,16 @@ class LocalVectorDatasets:
         """Remove vectors; return how many were there."""
         with self._lent(self._own(tenant, dataset_id)) as dataset:
             removed = dataset.delete(vector_ids, request=request)
-            self._build_if_due(dataset)
+            self._opened.build_if_due(dataset)
         return removed
 
     def search(self, tenant: TenantId, requests: Sequence[SearchRequest]) -> list[SearchAnswer | KiteError]:
         """Return, a request, what was found or why it cannot be answered."""
-        return self._of_each(tenant, [(one.dataset_id, one) for one in requests], self._searched)
+        return self._opened.search(tenant, requests)
 
     def word_counts(self, tenant: TenantId, asked: Sequence[tuple[str, str]]) -> list[WordCounts | KiteError]:
         """Return, a (dataset, question), what BM25 counts there, or why it cannot be told."""
-        return self._of_each(tenant, asked, _word_counts)
+        return self._opened.word_counts(tenant, asked)
 
     def index(self, tenant: TenantId, dataset_id: str) -> IndexInfo:
         """Return how the index stands."""
@@ -244,11 +205,11 @@ class LocalVectorDatasets:
         """Build the main index of all vectors in the background, by these settings or the dataset's own."""
         before = self._own(tenant, dataset_id).record
         check_index_settings(settings or before.index)
-        if self._builds.is_building(dataset_id):
+        if self._opened.builds.is_building(dataset_id):
             raise ConflictError(f"The index of {dataset_id!r} is being built: wait until it is done.")
         self._set_index(tenant, before, settings or before.index)
         with self._lent(self._own(tenant, dataset_id)) as dataset:
-            self._builds.start(dataset_id)
+            self._opened.builds.start(dataset_id)
             return self._index(dataset)
 
     def drop_index(self, tenant: TenantId, dataset_id: str) -> IndexInfo:
@@ -256,19 +217,19 @@ class LocalVectorDatasets:
         before = self._own(tenant, dataset_id).record
         self._set_index(tenant, before, replace(before.index, index_type="flat", quantisation="none"))
         with self._lent(self._own(tenant, dataset_id)) as dataset:
-            self._builds.start_if_idle(dataset_id)
+            self._opened.builds.start_if_idle(dataset_id)
             return self._index(dataset)
 
     def adopt_index(self, tenant: TenantId, dataset_id: str) -> IndexInfo:
         """Swap in the newest main index in the dataset's folder, which another process has built."""
         with self._lent(self._own(tenant, dataset_id)) as dataset:
-            adopt_newest(dataset, self._folder_of(dataset_id) / INDEX)
+            adopt_newest(dataset, self._opened.folder_of(dataset_id) / INDEX)
             return self._index(dataset)
 
     def roll_back_index(self, tenant: TenantId, dataset_id: str) -> IndexInfo:
         """Go back to the main index before the one in use; what it lacks is searched beside it."""
         with self._lent(self._own(tenant, dataset_id)) as dataset:
-            roll_back(dataset, self._folder_of(dataset_id) / INDEX)
+            roll_back(dataset, self._opened.folder_of(dataset_id) / INDEX)
             return self._index(dataset)
 
     def revalue(
@@ -286,106 +247,33 @@ class LocalVectorDatasets:
 
     def follow(self) -> None:
         """Learn now which datasets came, changed and went by another process."""
-        self._follow(at_once=True)
+        self._opened.follow(at_once=True)
 
     def ping(self) -> None:
         """Raise ``StoreUnavailableError`` when the ledger cannot be read."""
         self._rows.head()
-        self._follow()  # what was erased goes though nobody asks for it
+        self._opened.follow()  # what was erased goes though nobody asks for it
 
     def close(self) -> None:
         """Let the build under way end, and release every file."""
-        self._builds.close()
-        self._shelf.close()
+        self._opened.close()
         self._rows.close()
 
-    def _of_each(
-        self,
-        tenant: TenantId,
-        asked: Sequence[tuple[str, Asked]],
-        answer: Callable[[Dataset, list[Asked]], Sequence[Answer | KiteError]],
-    ) -> list[Answer | KiteError]:
-        """Return, a (dataset, question), the answer or why there is none; each dataset is lent once."""
-        self._follow()
-        answers: dict[int, Answer | KiteError] = {}
-        for dataset_id, places in places_by(named for named, _ in asked).items():
-            try:
-                with self._lent(self._catalogue.found(tenant, dataset_id)) as dataset:
-                    told = answer(dataset, [asked[place][1] for place in places])
-            except KiteError as exc:
-                told = [exc] * len(places)
-            answers.update(zip(places, told, strict=True))
-        return [answers[place] for place in range(len(asked))]
-
-    def _searched(
-        self, dataset: Dataset, requests: Sequence[SearchRequest]
-    ) -> Sequence[SearchAnswer | KiteError]:
-        """Answer requests, from the cache where it has them."""
-        version = dataset.version
-        keys = [key_of(request, version) for request in requests]
-        known = [self._cache.get(key) if key is not None else None for key in keys]
-        fresh = iter(dataset.search([one for one, hit in zip(requests, known, strict=True) if hit is None]))
-        answers = [next(fresh) if hit is None else hit for hit in known]
-        if dataset.version == version:
-            for key, hit, answer in zip(keys, known, answers, strict=True):
-                if hit is None and key is not None and isinstance(answer, SearchAnswer):
-                    self._cache.put(key, answer)
-        return answers
-
-    def _follow(self, *, at_once: bool = False) -> None:
-        """Learn which datasets came, changed and went, at the latest after ``FOLLOW_S``."""
-        now = time.monotonic()
-        if not at_once and now - self._followed_s < FOLLOW_S:
-            return
-        with self._follow_lock:
-            for dataset_id in self._catalogue.follow():
-                self._sizes.forget(dataset_id)
-                self._shelf.discard(dataset_id)
-            self._followed_s = now
+    def _forget(self, dataset_id: str) -> None:
+        self._sizes.forget(dataset_id)
 
     def _found(self, tenant: TenantId, dataset_id: str) -> Defined:
-        self._follow()
+        self._opened.follow()
         return self._catalogue.found(tenant, dataset_id)
 
     def _own(self, tenant: TenantId, dataset_id: str) -> Defined:
-        self._follow()
+        self._opened.follow()
         return self._catalogue.own(tenant, dataset_id)
-
-    @contextmanager
-    def _lent(self, defined: Defined) -> Iterator[Dataset]:
-        with self._shelf.lend(defined.record.id) as dataset:
-            # As it is defined now: what the caller found may be older than what another has set.
-            dataset.record = (self._catalogue.get(defined.record.id) or defined).record
-            yield dataset
-
-    def _open(self, dataset_id: str) -> Dataset:
-        """Open a dataset; asked of the ledger once more, for a folder must not come back once it is gone."""
-        self._follow(at_once=True)
-        defined = self._catalogue.get(dataset_id)
-        if defined is None:
-            raise NotFoundError(f"There is no dataset {dataset_id!r}: it was deleted meanwhile.")
-        dataset = open_dataset(self._home, defined, self._ports)
-        self._build_if_due(dataset)
-        return dataset
-
-    def _is_there(self, dataset_id: str) -> bool:
-        self._follow(at_once=True)
-        return self._catalogue.get(dataset_id) is not None
-
-    def _folder_of(self, dataset_id: str) -> Path:
-        return folder_of(self._home, dataset_id)
-
-    def _build_if_due(self, dataset: Dataset) -> None:
-        if not is_build_due(dataset):
-            return
-        self._shelf.make_room(dataset.record.id)  # it has grown
-        if self._config.builds:
-            self._builds.start_if_idle(dataset.record.id)
 
     def _define(self, tenant: TenantId, record: DatasetRecord) -> None:
         self._log.append([put_dataset(record, tenant)])
-        self._follow(at_once=True)
-        if self._shelf.is_open(record.id):
+        self._opened.follow(at_once=True)
+        if self._opened.shelf.is_open(record.id):
             with self._lent(self._own(tenant, record.id)):
                 pass  # it is told what it is now
 
@@ -395,4 +283,4 @@ class LocalVectorDatasets:
             self._define(tenant, replace(before, index=settings, updated_at=now))
 
     def _index(self, dataset: Dataset) -> IndexInfo:
-        return index_info(dataset, is_building=self._builds.is_building(dataset.record.id))
+        return index_info(dataset, is_building=self._opened.builds.is_building(dataset.record.id))

@@ -65,6 +65,11 @@ class Shelf:
         place = self._places.get(dataset_id)
         return place is not None and place.dataset is not None
 
+    def opened(self) -> list[str]:
+        """Return the datasets that are open now."""
+        with self._lock:
+            return [key for key, place in self._places.items() if place.dataset is not None]
+
     def discard(self, dataset_id: str) -> None:
         """Close a dataset that is no more, as soon as nobody uses it, and remove its folder."""
         with self._lock:

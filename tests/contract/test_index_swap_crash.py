@@ -15,9 +15,10 @@ import numpy as np
 import pytest
 
 from data.datasets.engine import Dataset
+from data.datasets.opened import DatasetsConfig
 from data.datasets.ports import NewVector, SearchAnswer, SearchOptions, SearchRequest
 from data.datasets.records import DatasetRecord, IndexSettings, VectorRecord
-from data.datasets.service import DatasetsConfig, LocalVectorDatasets
+from data.datasets.service import LocalVectorDatasets
 from data.keeper import Keeper
 from tests.fakes import FakeClock, FakeVectorSink
 from tests.unit.datasets.dataset_house import ONE, A

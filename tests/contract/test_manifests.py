@@ -120,7 +120,7 @@ def _bare(resource: dict[str, Any]) -> str:
 def test_every_pod_keeps_to_the_restricted_standard(name: str) -> None:
     """No root, no new privileges, no capabilities, a root file system that nobody writes, and bounds."""
     templates = [found for each in resources(name) for found in pods(each)]
-    assert len(templates) == (12 if name == "production" else 11)
+    assert len(templates) == (13 if name == "production" else 12)
     for where, template in templates:
         assert template["spec"]["securityContext"]["runAsNonRoot"], where
         assert template["spec"]["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}, where

@@ -9,6 +9,7 @@ the node's processes dies, the others and this one do.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 import time
@@ -25,6 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.crash.second_node")
     parser.add_argument("address", help="where the head's GCS listens")
     parser.add_argument("--cpus", type=int, default=2)
+    parser.add_argument("--resources", type=json.loads, default={}, help="custom resources, as JSON")
     options = parser.parse_args(arguments)
     from ray._private.node import Node
     from ray._private.parameter import RayParams
@@ -34,6 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         node_ip_address=ADDRESS,
         num_cpus=options.cpus,
         num_gpus=0,
+        resources=options.resources,
         object_store_memory=OBJECT_STORE_BYTES,
         # The head's agent has the usual port; so any that is free.
         dashboard_agent_listen_port=None,

@@ -16,10 +16,11 @@ import pytest
 from data.claims import TenantId
 from data.datasets.changes import delete_dataset
 from data.datasets.engine import Dataset
+from data.datasets.opened import DatasetsConfig
 from data.datasets.opening import folder_of
 from data.datasets.ports import InsertReport, NewVector, SearchAnswer, SearchOptions, SearchRequest
 from data.datasets.records import DatasetRecord, IndexSettings, VectorRecord
-from data.datasets.service import DatasetsConfig, LocalVectorDatasets
+from data.datasets.service import LocalVectorDatasets
 from data.erasure import Eraser
 from data.errors import (
     ForbiddenError,
@@ -352,10 +353,10 @@ def test_open_datasets_are_closed_when_memory_is_needed(house: House) -> None:
         house.made(key)
         house.insert(NAMES, key)
 
-    assert not house.service._shelf.is_open(ONE)
-    assert house.service._shelf.is_open(TWO)
+    assert not house.service._opened.shelf.is_open(ONE)
+    assert house.service._opened.shelf.is_open(TWO)
     assert house.service.dataset(A, ONE).vector_count == 30
-    assert not house.service._shelf.is_open(ONE)
+    assert not house.service._opened.shelf.is_open(ONE)
     assert len(house.search(ONE).hits) == 30
     assert len(house.search(TWO).hits) == 30
 
@@ -410,7 +411,7 @@ def test_index_builds_itself_once_enough_was_written(house: House, monkeypatch: 
     monkeypatch.setattr("data.vectors.dense.STALE_ROWS", 50)
     house.made(index=IndexSettings("hnsw", hnsw_m=8))
     house.insert([f"n{n}" for n in range(200)])
-    house.service._builds._pool.submit(lambda: None).result(30)
+    house.service._opened.builds._pool.submit(lambda: None).result(30)
     house.insert(["late"], seed=7)
     told = house.service.index(A, ONE)
     before = house.search(exact=True).hits
@@ -440,7 +441,7 @@ def test_index_built_for_a_dataset_that_went_meanwhile_leaves_no_folder(
 
     monkeypatch.setattr(building, "build", build_late)
     house.service.build_index(A, ONE, IndexSettings("hnsw"))
-    house.service._builds._pool.submit(lambda: None).result(30)
+    house.service._opened.builds._pool.submit(lambda: None).result(30)
 
     assert not folder_of(house.home, ONE).exists()
 
@@ -464,7 +465,7 @@ def test_settings_changed_while_an_index_is_built_count_for_the_next(
 
     monkeypatch.setattr(building, "build", build_slowly)
     house.service.build_index(A, ONE, IndexSettings("hnsw"))
-    house.service._builds._pool.submit(lambda: None).result(30)
+    house.service._opened.builds._pool.submit(lambda: None).result(30)
 
     assert [settings.index_type for settings in begun] == ["hnsw", "flat"]
     told = house.service.index(A, ONE)
@@ -476,7 +477,7 @@ def test_depth_of_searches_is_changed_without_a_build(house: House) -> None:
     house.made(index=IndexSettings("hnsw"))
     house.insert([f"n{n}" for n in range(100)])
     house.service.build_index(A, ONE, None)
-    house.service._builds._pool.submit(lambda: None).result(30)
+    house.service._opened.builds._pool.submit(lambda: None).result(30)
     house.insert(["late"], seed=3)
     house.service.delete_vectors(A, ONE, ["n1"])
     before = house.search(exact=True).hits
@@ -493,7 +494,7 @@ def test_index_file_that_was_altered_is_passed_over(house: House) -> None:
     house.made()
     house.insert([f"n{n}" for n in range(100)])
     house.service.build_index(A, ONE, IndexSettings("hnsw"))
-    house.service._builds._pool.submit(lambda: None).result(30)
+    house.service._opened.builds._pool.submit(lambda: None).result(30)
     before = house.search(exact=True).hits
     house.service.close()
     (file,) = folder_of(house.home, ONE).glob("index/main-*.index")
@@ -514,7 +515,7 @@ def test_index_built_by_another_process_is_adopted(house: House) -> None:
 
     house.made()
     house.insert([f"n{n}" for n in range(100)])
-    store = house.service._shelf._places[ONE].dataset.views.store  # type: ignore[union-attr]
+    store = house.service._opened.shelf._places[ONE].dataset.views.store  # type: ignore[union-attr]
     rows = np.array(store.live_rows().to_array(), dtype=np.int64)
     main = build_main(rows, store.values, DIM, "cosine", IndexSettings("hnsw"))
     save_main(main, folder_of(house.home, ONE) / INDEX, 7)
@@ -608,7 +609,7 @@ def test_dataset_that_is_being_reopened_says_so(house: House) -> None:
     """A writer that still holds the broken one is told to repeat."""
     house.made()
     house.insert(["a"])
-    with house.service._shelf.lend(ONE) as dataset:
+    with house.service._opened.shelf.lend(ONE) as dataset:
         dataset.is_broken = True
         with pytest.raises(IndexUnavailableError):
             dataset.insert(vectors_of(["b"]), "fail")
@@ -628,7 +629,7 @@ def test_large_dataset_whose_index_is_lost_answers_at_once_and_is_indexed_again(
     shutil.rmtree(folder_of(house.home, ONE))
     house.service = open_service(house.home, house.log)
     answer = house.search(exact=True)
-    house.service._builds._pool.submit(lambda: None).result(30)
+    house.service._opened.builds._pool.submit(lambda: None).result(30)
     told = house.service.index(A, ONE)
 
     assert answer.hits == before
