@@ -107,7 +107,8 @@ def open_copy(settings: Settings, number: int) -> CopiedDatasets:
         RemoteDatasetRows(),
         clock=SystemClock(),
         models=(models, models),
-        config=datasets_config(settings),
+        # What a job builds lies with the actor: a copy has only what it builds itself.
+        config=replace(datasets_config(settings), builds=True),
     )
 
 

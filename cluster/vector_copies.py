@@ -22,6 +22,8 @@ from data.errors import IndexUnavailableError, KiteError, StoreUnavailableError,
 _LOG = logging.getLogger(__name__)
 #: How long one call of a copy may take, and one of the actor while there are copies, before another is asked.
 TURN_S = 5.0
+#: How long a copy waits for the keeper: less than its caller waits for it.
+ROWS_S = 4.0
 #: How often a copy that does not answer is asked whether it is there again.
 LOOK_S = 1.0
 
@@ -30,7 +32,7 @@ class RemoteDatasetRows:
     """``data.datasets.ledger_rows.FollowedRows`` over the keeper."""
 
     def __init__(self) -> None:
-        self._link = ActorLink(KEEPER, StoreUnavailableError)
+        self._link = ActorLink(KEEPER, StoreUnavailableError, patience_s=ROWS_S)
 
     def of_datasets(self, after_seq: int, limit: int) -> list[Entry]:
         """Return rows that define or remove a dataset, after a position, in order."""
@@ -65,8 +67,8 @@ class Copy:
             elif time.monotonic() - self._looked_s >= LOOK_S:
                 self._looked_s = time.monotonic()
                 self._asked = self._ray.get_actor(self._name, namespace=NAMESPACE).ping.remote()
-        except ValueError:
-            pass  # it was never started
+        except (ValueError, self._ray.exceptions.RayError) as exc:
+            _LOG.info("The copy %s is not there: %s", self._name, exc)
         finally:
             self._lock.release()
 
