@@ -11,10 +11,12 @@ import logging
 import threading
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from cluster.names import KEEPER, NAMESPACE, vectors_copy
 from cluster.remote import ActorLink
+from data.at_once import at_once
 from data.chain import Entry
 from data.codec import ENTRIES
 from data.errors import IndexUnavailableError, KiteError, StoreUnavailableError, UnavailableError
@@ -24,6 +26,8 @@ _LOG = logging.getLogger(__name__)
 TURN_S = 5.0
 #: How long a copy waits for the keeper: less than its caller waits for it.
 ROWS_S = 4.0
+#: How long a copy may take to say that it is there: less than a probe of health waits.
+PING_S = 1.5
 #: How often a copy that does not answer is asked whether it is there again.
 LOOK_S = 1.0
 
@@ -96,6 +100,19 @@ class Copy:
         except self._ray.exceptions.RayError:
             return
         self.is_there = True
+
+
+def ping_copies(count: int) -> None:
+    """Ask every copy whether it is there.
+
+    Raises:
+        IndexUnavailableError: one does not answer.
+    """
+    links = [
+        ActorLink(vectors_copy(number), IndexUnavailableError, patience_s=PING_S, retries=False)
+        for number in range(count)
+    ]
+    at_once([partial(link.call, "ping") for link in links])
 
 
 class Turns:

@@ -7,11 +7,12 @@ what only the process that has a home opens is in :mod:`cluster.owned`.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 from cluster.head import PROJECT_ROOT, home_of
 from cluster.remote import RemoteModels, RemoteReader, RemoteVectors
+from cluster.vector_copies import ping_copies
 from cluster.vectors import RemoteVectorDatasets
 from configs.schema import CacheSettings, Settings
 from configs.secrets import cache_url, queue_url, stream_url
@@ -167,7 +168,8 @@ def remote_parts(settings: Settings) -> Parts:
     parts = parts_of(settings, Models(models, models, models, models), RemoteReader(), RemoteVectors())
     vectors = RemoteVectorDatasets(settings.vectors.actors, settings.vectors.copies)
     datasets = ShardedVectorDatasets(vectors, models)
-    return replace(parts, datasets=datasets, board=BoardReader(home_of(settings)))
+    copies = partial(ping_copies, settings.vectors.copies) if settings.vectors.copies else None
+    return replace(parts, datasets=datasets, board=BoardReader(home_of(settings)), copies=copies)
 
 
 def parts_of(settings: Settings, models: Models, reader: KnowledgeReader, vectors: VectorIndex) -> Parts:

@@ -28,7 +28,8 @@ class Parts:
     aggregator's record of held-out answers (``data.models.reliability``), ``None`` where it has none.
     ``syntax_folder`` is where the syntax pipeline lies; frameworks that may use it open it where they run.
     ``datasets`` are the vector datasets, ``None`` where an installation keeps none. ``board`` tells where the
-    knowledge stands without asking the reader, ``None`` where nothing does.
+    knowledge stands without asking the reader, ``None`` where nothing does. ``copies`` raises when a copy of
+    the vector datasets does not answer; ``None`` where there are none.
     """
 
     reader: KnowledgeReader
@@ -45,6 +46,7 @@ class Parts:
     syntax_folder: Path | None = None
     datasets: VectorDatasets | None = None
     board: BoardReader | None = None
+    copies: Callable[[], None] | None = None
 
     def edition(self) -> Hashable | None:
         """Return what is other after every write but verdicts, ``None`` where only the reader can say."""

@@ -304,4 +304,6 @@ def _probes(
     probes["models"] = port(parts.scorer.ping)
     probes["store"] = port(parts.store.ping)
     probes["vector_datasets"] = port(parts.datasets.ping, required=False)
+    if parts.copies is not None:
+        probes["vector_copies"] = port(parts.copies, required=False)
     return {**probes, **_queue_probes(queue)}

@@ -20,9 +20,11 @@ from msgspec.structs import replace
 from cluster.head import ray_environment
 from cluster.names import NAMESPACE, vectors_copy
 from cluster.processes import RUN_ID_VARIABLE
+from cluster.vector_copies import ping_copies
 from cluster.vectors import RemoteVectorDatasets
 from data.datasets.ports import NewVector, SearchAnswer, SearchOptions, SearchRequest
 from data.datasets.records import DatasetRecord, VectorRecord
+from data.errors import IndexUnavailableError
 from tasks.session import connect
 from tests.cluster.conftest import Kite
 from tests.contract.vector_datasets_suite import DIM, A, answered, numbers
@@ -165,6 +167,7 @@ def test_a_copy_lies_on_the_other_node_and_answers_while_the_actor_stands_still(
     key = house.made()
     wanted = house.ids(key)
     assert len(wanted) == 50
+    ping_copies(1)
     holder = house.holder_of(key)
     assert psutil.Process(house.pid_of("VectorsCopyActor")).ppid() == house.raylet()
     assert psutil.Process(holder).ppid() != house.raylet()
@@ -224,5 +227,7 @@ def test_no_search_fails_when_the_node_of_a_copy_is_lost(house: House) -> None:
         searchers.go_on()
         until(lambda: house.port.copies_there() == 0)
         searchers.go_on()
+    with pytest.raises(IndexUnavailableError):
+        ping_copies(1)
     assert searchers.failed == []
     assert len(house.ids(key)) == 50
