@@ -79,21 +79,12 @@ def kite(base: Vectors, asked: Vectors, truth: list[set[int]], options: argparse
             made = client.post("/datasets", json={"name": "bench", "dimensions": base.shape[1]})
             place = f"/datasets/{made.raise_for_status().json()['id']}"
             begun = time.perf_counter()
-            for first in range(0, len(base), BATCH):
-                rows = base[first : first + BATCH].tolist()
-                body = {
-                    "vectors": [
-                        {"id": str(first + n), "document_id": str(first + n), "values": row}
-                        for n, row in enumerate(rows)
-                    ]
-                }
-                told = client.post(f"{place}/vectors/batch", content=msgspec.json.encode(body), headers=JSON)
-                assert told.json()["inserted_count"] == len(rows), told.text[:500]
+            fill(client, place, base)
             inserted_s = time.perf_counter() - begun
-            _until_built(client, place)
+            until_built(client, place)
             told = client.post(f"{place}/index", json={"index_type": "hnsw"})
             assert told.status_code in {200, 202, 409}, told.text
-            _until_built(client, place)
+            until_built(client, place)
             built_s = time.perf_counter() - begun - inserted_s
         wanted = {"top_k": TOP_K, "include_content": False, "include_metadata": False}
         requests = [
@@ -111,7 +102,22 @@ def kite(base: Vectors, asked: Vectors, truth: list[set[int]], options: argparse
 JSON = {"content-type": "application/json"}
 
 
-def _until_built(client: httpx.Client, place: str) -> None:
+def fill(client: httpx.Client, place: str, base: Vectors) -> None:
+    """Insert vectors into a dataset under the numbers of their rows."""
+    for first in range(0, len(base), BATCH):
+        rows = base[first : first + BATCH].tolist()
+        body = {
+            "vectors": [
+                {"id": str(first + n), "document_id": str(first + n), "values": row}
+                for n, row in enumerate(rows)
+            ]
+        }
+        told = client.post(f"{place}/vectors/batch", content=msgspec.json.encode(body), headers=JSON)
+        assert told.json()["inserted_count"] == len(rows), told.text[:500]
+
+
+def until_built(client: httpx.Client, place: str) -> None:
+    """Wait until no index is being built."""
     while client.get(f"{place}/index").raise_for_status().json()["status"] == "building":
         time.sleep(0.5)
 
