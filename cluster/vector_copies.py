@@ -1,7 +1,8 @@
 """Searches taken in turn by the actor that holds a dataset and by copies of it on other nodes.
 
-A copy that is away, or has not the dataset yet, is left out until it answers again; where the actor is away,
-the copies answer. Writes, and whatever must be told by who holds the dataset, go past here.
+A copy that is away or fails is left out until it answers again, one that has a dataset not open yet is passed
+over; where the actor is away, the copies answer. Writes, and whatever must be told by who holds the dataset,
+go past here.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ class Copy:
 
         self._ray: Any = ray
         self._name = vectors_copy(number)
-        self._link = ActorLink(self._name, IndexUnavailableError, patience_s=TURN_S, retries=False)
+        self._link = ActorLink(self._name, UnavailableError, patience_s=TURN_S, retries=False)
         self._lock = threading.Lock()
         self._asked: Any = None
         self._looked_s = -LOOK_S
@@ -80,11 +81,13 @@ class Copy:
         """Call a method.
 
         Raises:
-            IndexUnavailableError: it does not answer, not for this dataset yet, or fails; it is left out
-                until it has been asked again. What is wrong with a question is told in the answer.
+            IndexUnavailableError: it has the dataset not open yet; or it is away or fails, and is then left
+                out until it has been asked again. What is wrong with a question is told in the answer.
         """
         try:
             return self._link.call(method, *args)
+        except IndexUnavailableError:
+            raise
         except (KiteError, self._ray.exceptions.RayError) as exc:
             self.is_there = False
             _LOG.info("The copy %s is left out: %s", self._name, exc)

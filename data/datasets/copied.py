@@ -11,7 +11,7 @@ import logging
 import threading
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 from data.chain import Entry
 from data.claims import TenantId
@@ -21,10 +21,19 @@ from data.datasets.ledger_rows import FollowedRows
 from data.datasets.opened import DatasetsConfig, OpenedDatasets
 from data.datasets.ports import SearchAnswer, SearchRequest, WordCounts
 from data.datasets.records import IndexSettings
-from data.errors import ForbiddenError, IndexUnavailableError, KiteError, NotFoundError
+from data.errors import (
+    CorruptDataError,
+    ForbiddenError,
+    IndexUnavailableError,
+    KiteError,
+    NotFoundError,
+    StoreUnavailableError,
+    UnavailableError,
+)
 from data.ports import Clock, Embedder, StanceModel
 
 _LOG = logging.getLogger(__name__)
+Answer = TypeVar("Answer")
 
 
 class CopiedDatasets:
@@ -54,18 +63,20 @@ class CopiedDatasets:
 
         Raises:
             IndexUnavailableError: a dataset is not open here yet; it is being opened.
+            StoreUnavailableError: what is here, or the keeper, cannot be read.
         """
         self._bring_up(tenant, {one.dataset_id for one in requests})
-        return self._opened.search(tenant, requests)
+        return _sound(self._opened.search(tenant, requests))
 
     def word_counts(self, tenant: TenantId, asked: Sequence[tuple[str, str]]) -> list[WordCounts | KiteError]:
         """Return, a (dataset, question), what BM25 counts there, or why it cannot be told.
 
         Raises:
             IndexUnavailableError: a dataset is not open here yet; it is being opened.
+            StoreUnavailableError: what is here, or the keeper, cannot be read.
         """
         self._bring_up(tenant, {dataset_id for dataset_id, _ in asked})
-        return self._opened.word_counts(tenant, asked)
+        return _sound(self._opened.word_counts(tenant, asked))
 
     def follow(self) -> None:
         """Learn now which datasets came and went."""
@@ -121,6 +132,14 @@ class CopiedDatasets:
         elif self._built_for.get(dataset.record.id) != wanted:
             self._built_for[dataset.record.id] = wanted
             self._opened.builds.start_if_idle(dataset.record.id)
+
+
+def _sound(answers: list[Answer | KiteError]) -> list[Answer | KiteError]:
+    """Return answers as they are, unless one tells of trouble here and not with its question."""
+    for one in answers:
+        if isinstance(one, (UnavailableError, CorruptDataError)):
+            raise StoreUnavailableError("The copy cannot answer from what it has.") from one
+    return answers
 
 
 class _NoWrites:

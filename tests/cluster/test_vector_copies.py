@@ -20,11 +20,13 @@ from msgspec.structs import replace
 from cluster.head import ray_environment
 from cluster.names import NAMESPACE, vectors_copy
 from cluster.processes import RUN_ID_VARIABLE
+from cluster.remote import ActorLink
 from cluster.vector_copies import ping_copies
 from cluster.vectors import RemoteVectorDatasets
 from data.datasets.ports import NewVector, SearchAnswer, SearchOptions, SearchRequest
 from data.datasets.records import DatasetRecord, VectorRecord
-from data.errors import IndexUnavailableError
+from data.datasets.wire import encode_requests
+from data.errors import IndexUnavailableError, UnavailableError
 from tasks.session import connect
 from tests.cluster.conftest import Kite
 from tests.contract.vector_datasets_suite import DIM, A, answered, numbers
@@ -61,10 +63,15 @@ class House:
         return {hit.vector.record.id for hit in answered(self.port.search(A, [asked])).hits}
 
     def until_copied(self, key: str) -> None:
-        """Wait until the copy is in turn and has the dataset: it stays in turn over both answers."""
+        """Wait until the copy has the dataset, and is in turn."""
+        copy = ActorLink(vectors_copy(0), UnavailableError)
+        asked = encode_requests([SearchRequest(key, vector=[1.0] * DIM)])
 
         def is_copied() -> bool:
-            self.ids(key)
+            try:
+                copy.call("search", A, asked)
+            except UnavailableError:
+                return False
             self.ids(key)
             return self.port.copies_there() == 1
 

@@ -11,11 +11,19 @@ import pytest
 from data.chain import Entry
 from data.claims import SHARED_TENANT, TenantId
 from data.datasets.copied import CopiedDatasets
+from data.datasets.engine import Dataset
 from data.datasets.ledger_rows import DatasetRows
 from data.datasets.ports import NewVector, SearchAnswer, SearchOptions, SearchRequest
 from data.datasets.records import DatasetRecord, IndexSettings, VectorRecord
 from data.datasets.service import LocalVectorDatasets
-from data.errors import ForbiddenError, IndexUnavailableError, KiteError, NotFoundError
+from data.errors import (
+    CorruptDataError,
+    ForbiddenError,
+    IndexUnavailableError,
+    KiteError,
+    NotFoundError,
+    StoreUnavailableError,
+)
 from data.keeper import Keeper
 from tests.fakes import FakeClock, FakeVectorSink
 from tests.unit.datasets.dataset_house import ONE, TWO, A, B
@@ -197,6 +205,22 @@ def test_a_copy_whose_files_are_damaged_is_filled_again(house: House) -> None:
     house.reopen()
     house.opened()
     assert sorted(_ids(house.copied())) == ["a1", "b22"]
+
+
+def test_a_copy_that_cannot_read_what_it_has_says_so_instead_of_answering(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The dataset itself can answer: no searcher is told of the copy's trouble."""
+    house.made()
+    house.insert("a1")
+    house.opened()
+
+    def damaged(*_: object) -> None:
+        raise CorruptDataError("records.sqlite is damaged.")
+
+    monkeypatch.setattr(Dataset, "search", damaged)
+    with pytest.raises(StoreUnavailableError):
+        house.copied()
 
 
 def test_a_copy_searches_as_deep_as_the_dataset_is_told_to(house: House) -> None:
