@@ -186,3 +186,5 @@ class VectorsCopyActor(Traced):
                 self._datasets.tend()
             except KiteError as exc:
                 _LOG.warning("The copy of the vector datasets does not follow: %s", exc)
+            except Exception:  # it must go on, for nobody else opens datasets here
+                _LOG.exception("The copy of the vector datasets does not follow.")

@@ -56,7 +56,8 @@ class CopiedDatasets:
         self._asked = threading.Event()
         #: Index settings that a build was begun for, by dataset: one that fails is not begun at every search.
         self._built_for: dict[str, IndexSettings] = {}
-        self._opened.begin()
+        #: Nothing is asked before somebody asks: the keeper may come up later than this.
+        self._has_begun = False
 
     def search(self, tenant: TenantId, requests: Sequence[SearchRequest]) -> list[SearchAnswer | KiteError]:
         """Return, a request, what was found or why it cannot be answered.
@@ -89,8 +90,11 @@ class CopiedDatasets:
     def tend(self) -> None:
         """Open what was asked for, take in what the ledger has further, and drop what is no more."""
         self._asked.clear()
+        if not self._has_begun:
+            self._opened.begin()
+            self._has_begun = True
         self._opened.follow(at_once=True)
-        wanted = {*self._wanted, *self._opened.shelf.opened()}
+        wanted = {*list(self._wanted), *self._opened.shelf.opened()}
         for dataset_id in wanted:
             defined = self._opened.catalogue.get(dataset_id)
             try:
@@ -99,6 +103,8 @@ class CopiedDatasets:
                         self._take_in(dataset)
             except KiteError as exc:
                 _LOG.warning("The copy of the dataset %s is not brought up: %s", dataset_id, exc)
+            except Exception:  # a full disk, say: the other datasets go on
+                _LOG.exception("The copy of the dataset %s is not brought up.", dataset_id)
             self._wanted.discard(dataset_id)
 
     def close(self) -> None:

@@ -10,8 +10,9 @@ import pytest
 
 from data.chain import Entry
 from data.claims import SHARED_TENANT, TenantId
+from data.datasets.catalogue import Defined
 from data.datasets.copied import CopiedDatasets
-from data.datasets.engine import Dataset
+from data.datasets.engine import Dataset, EnginePorts
 from data.datasets.ledger_rows import DatasetRows
 from data.datasets.ports import NewVector, SearchAnswer, SearchOptions, SearchRequest
 from data.datasets.records import DatasetRecord, IndexSettings, VectorRecord
@@ -242,6 +243,50 @@ def test_a_copy_searches_as_deep_as_the_dataset_is_told_to(house: House) -> None
     with house.copy._opened.shelf.lend(ONE) as dataset:
         assert dataset.settings == flat
     assert sorted(_ids(house.copied())) == ["a1", "b22", "c333"]
+
+
+def test_a_copy_begins_before_the_keeper_does(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It says that the ledger is away until it is there, and then goes on."""
+    house.made()
+    house.insert("a1")
+
+    def away(*_: object) -> None:
+        raise StoreUnavailableError("keeper is away at the moment: try again in a few seconds.")
+
+    with monkeypatch.context() as before:
+        before.setattr(CountedRows, "of_datasets", away)
+        house.reopen()
+        with pytest.raises(StoreUnavailableError):
+            house.copied()
+        with pytest.raises(StoreUnavailableError):
+            house.copy.tend()
+    house.opened()
+    assert _ids(house.copied()) == ["a1"]
+
+
+def test_one_dataset_that_cannot_be_opened_keeps_no_other_from_it(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A failure of any kind is logged, and the next dataset is opened."""
+    from data.datasets import opened
+
+    for key in (ONE, TWO):
+        house.made(key)
+        house.insert("a1", key=key)
+    open_sound = opened.open_dataset
+
+    def open_but_one(home: Path, defined: Defined, ports: EnginePorts) -> Dataset:
+        if defined.record.id == ONE:
+            raise OSError(28, "No space left on device")
+        return open_sound(home, defined, ports)
+
+    monkeypatch.setattr(opened, "open_dataset", open_but_one)
+    with pytest.raises(IndexUnavailableError):
+        house.copied(ONE)
+    house.opened(TWO)
+    assert _ids(house.copied(TWO)) == ["a1"]
+    with pytest.raises(IndexUnavailableError):
+        house.copied(ONE)
 
 
 def test_a_copy_takes_no_writes(house: House) -> None:
