@@ -1,4 +1,4 @@
-"""``VectorDatasets`` in process, and over two actors' shells and the bytes between, without a cluster."""
+"""``VectorDatasets`` in process, and over actors' shells and the bytes between, without a cluster."""
 
 from __future__ import annotations
 
@@ -7,18 +7,22 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
-from cluster.vector_actor import VectorsActor
+from cluster.vector_actor import VectorsActor, VectorsCopyActor
+from cluster.vector_copies import Turns
 from cluster.vectors import RemoteVectorDatasets
 from data.claims import TenantId
+from data.datasets.copied import CopiedDatasets
+from data.datasets.ledger_rows import DatasetRows
 from data.datasets.ports import DatasetInfo, VectorDatasets
 from data.datasets.records import DatasetRecord
 from data.datasets.service import LocalVectorDatasets
 from data.datasets.sharded import ShardedVectorDatasets
 from data.datasets.shards import place_of
+from data.errors import IndexUnavailableError
 from data.keeper import Keeper
 from tests.contract.vector_datasets_suite import VectorDatasetsSuite
 from tests.fakes import FakeClock, FakeEmbedder, FakeVectorSink
@@ -42,16 +46,54 @@ class LoopLink:
         return getattr(self._actor, method)(*args)
 
 
+class Silent:
+    """An actor that never answers a search."""
+
+    def call(self, *_: Any) -> Any:
+        raise IndexUnavailableError("vectors is away at the moment: try again in a few seconds.")
+
+
+class LoopCopy:
+    """Calls a copy's object as Ray would, and opens what it is asked for as its own thread would."""
+
+    is_there = True
+
+    def __init__(self, folder: Path, home: Path) -> None:
+        rows = DatasetRows(home / "ledger" / "ledger.sqlite")
+        self._copied = CopiedDatasets(folder, rows, clock=FakeClock())
+        self._actor = VectorsCopyActor.__new__(VectorsCopyActor)
+        self._actor._datasets = self._copied
+
+    def look(self) -> None:
+        """Be there."""
+
+    def call(self, method: str, *args: Any) -> Any:
+        while True:
+            try:
+                return getattr(self._actor, method)(*args)
+            except IndexUnavailableError:
+                self._copied.tend()
+
+    def close(self) -> None:
+        self._copied.close()
+
+
 @contextmanager
-def over_actors(home: Path) -> Iterator[RemoteVectorDatasets]:
-    """Two actors' shells over the datasets of one home, and the port to them."""
+def over_actors(home: Path, copy: LoopCopy | None = None) -> Iterator[RemoteVectorDatasets]:
+    """Two actors' shells over the datasets of one home, and the port to them.
+
+    With a ``copy``, that one answers every search.
+    """
     keeper = Keeper(home, FakeClock(), FakeVectorSink())
     services = [
         LocalVectorDatasets(home, keeper, clock=FakeClock(), owns=partial(lives_on, number))
         for number in range(ACTORS)
     ]
     port = RemoteVectorDatasets.__new__(RemoteVectorDatasets)
-    port._links = [LoopLink(service) for service in services]  # type: ignore[misc]
+    links: list[Any] = [LoopLink(service) for service in services]
+    port._links = links
+    copies: list[Any] = [copy] if copy else []
+    port._turns = [Turns(link, cast("Any", Silent()), copies) for link in links]
     yield port
     for service in services:
         service.close()
@@ -83,6 +125,18 @@ class TestVectorDatasetsOverActors(VectorDatasetsSuite):
     def port(self, tmp_path_factory: pytest.TempPathFactory) -> Iterator[VectorDatasets]:
         with over_actors(tmp_path_factory.mktemp("actors")) as port:
             yield port
+
+
+class TestVectorDatasetsOverACopy(VectorDatasetsSuite):
+    """All of it where a copy in another folder answers every search."""
+
+    @pytest.fixture(scope="class")
+    def port(self, tmp_path_factory: pytest.TempPathFactory) -> Iterator[VectorDatasets]:
+        home = tmp_path_factory.mktemp("copied")
+        copy = LoopCopy(tmp_path_factory.mktemp("copy"), home)
+        with over_actors(home, copy) as port:
+            yield port
+        copy.close()
 
 
 class InThreeShards(ShardedVectorDatasets):
